@@ -1,0 +1,38 @@
+import type { FrameNumber } from "../numbers.ts";
+
+/** `duplicate`: drop it, it came before. `gap`: the connection is broken by a protocol error; nothing may be taken. */
+export type ReceiveOutcome = "next" | "duplicate" | "gap";
+
+/** The receiving end of one channel below the numbering: lets each number pass once and in order. */
+export class LinkReceiver {
+  #receivedThrough: FrameNumber = 0;
+  #acknowledged: FrameNumber = 0;
+  #unacknowledgedBytes = 0;
+
+  receive(number: FrameNumber, bytes: number): ReceiveOutcome {
+    if (number <= this.#receivedThrough) return "duplicate";
+    if (number !== this.#receivedThrough + 1) return "gap";
+    this.#receivedThrough = number;
+    this.#unacknowledgedBytes += bytes;
+    return "next";
+  }
+
+  /** The number to acknowledge now; the caller sends it. */
+  takeAcknowledgement(): FrameNumber {
+    this.#acknowledged = this.#receivedThrough;
+    this.#unacknowledgedBytes = 0;
+    return this.#receivedThrough;
+  }
+
+  get receivedThrough(): FrameNumber {
+    return this.#receivedThrough;
+  }
+
+  get unacknowledgedFrames(): number {
+    return this.#receivedThrough - this.#acknowledged;
+  }
+
+  get unacknowledgedBytes(): number {
+    return this.#unacknowledgedBytes;
+  }
+}

@@ -1,0 +1,68 @@
+import type { FrameNumber } from "../numbers.ts";
+
+/** What the sending end keeps of a frame until the peer has acknowledged it. */
+export interface KeptFrame<T> {
+  readonly number: FrameNumber;
+  readonly bytes: number;
+  readonly frame: T;
+}
+
+export type AcknowledgeOutcome = "acknowledged" | "stale" | "beyond";
+
+/**
+ * The sending end of one channel below the numbering: keeps frames until they are acknowledged and replays them after a
+ * reconnect. Bounded by its caller, who looks at {@link LinkSender.keptBytes} before numbering a frame; markers are
+ * always taken.
+ */
+export class LinkSender<T> {
+  #kept: (KeptFrame<T> | undefined)[] = [];
+  #head = 0;
+  #keptBytes = 0;
+  #lastNumber: FrameNumber = 0;
+  #acknowledged: FrameNumber = 0;
+
+  /** Frames are kept in the order of their numbers, without gaps. Throws `RangeError` otherwise. */
+  keep(number: FrameNumber, bytes: number, frame: T): void {
+    if (number !== this.#lastNumber + 1) throw new RangeError(`frame ${number} kept after ${this.#lastNumber}`);
+    this.#lastNumber = number;
+    this.#kept.push({ number, bytes, frame });
+    this.#keptBytes += bytes;
+  }
+
+  /** Drops all frames up to `through`. `beyond`: the peer acknowledges what was never sent, a protocol error. */
+  acknowledge(through: FrameNumber): AcknowledgeOutcome {
+    if (through > this.#lastNumber) return "beyond";
+    if (through <= this.#acknowledged) return "stale";
+    const drop = through - this.#acknowledged;
+    for (let i = 0; i < drop; i += 1) {
+      this.#keptBytes -= this.#kept[this.#head]?.bytes ?? 0;
+      this.#kept[this.#head] = undefined;
+      this.#head += 1;
+    }
+    this.#acknowledged = through;
+    if (this.#head > 1024 && this.#head * 2 > this.#kept.length) {
+      this.#kept = this.#kept.slice(this.#head);
+      this.#head = 0;
+    }
+    return "acknowledged";
+  }
+
+  /** What the peer, having received up to `receivedThrough`, has yet to get. `undefined`: it claims the impossible. */
+  replay(receivedThrough: FrameNumber): readonly KeptFrame<T>[] | undefined {
+    if (receivedThrough > this.#lastNumber || receivedThrough < this.#acknowledged) return undefined;
+    this.acknowledge(receivedThrough);
+    return this.#kept.slice(this.#head).filter((frame) => frame !== undefined);
+  }
+
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  get keptFrames(): number {
+    return this.#kept.length - this.#head;
+  }
+
+  get lastNumber(): FrameNumber {
+    return this.#lastNumber;
+  }
+}

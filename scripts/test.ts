@@ -1,0 +1,89 @@
+/** `node scripts/test.ts unit e2e`: runs the named groups one after another and ends with the totals of all of them. */
+import { globSync } from "node:fs";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { fileURLToPath } from "node:url";
+
+interface Group {
+  readonly files: string;
+  /** Test files at a time. The end-to-end tests start whole systems, so they have the machine to themselves. */
+  readonly concurrency: number;
+  /** For each test. */
+  readonly testMsMax: number;
+  /** For the whole group: what still runs then is cancelled, and counts as failed. */
+  readonly groupMsMax: number;
+}
+
+const groups: Readonly<Record<string, Group>> = {
+  unit: {
+    files: "{packages/*,services/*,examples/*,bench,test/house}/{test/**/,}*.test.ts",
+    concurrency: 2,
+    testMsMax: 120_000,
+    groupMsMax: 7 * 60_000,
+  },
+  e2e: {
+    files: "test/e2e/**/*.test.ts",
+    concurrency: 1,
+    testMsMax: 120_000,
+    groupMsMax: 6 * 60_000,
+  },
+};
+
+const repository = fileURLToPath(new URL("..", import.meta.url));
+const totals = { tests: 0, suites: 0, passed: 0, cancelled: 0, skipped: 0, todo: 0 };
+let outcome: "passed" | "failed" = "passed";
+const begun = performance.now();
+
+async function runGroup(name: string, group: Group): Promise<void> {
+  const files = globSync(group.files, { cwd: repository, exclude: ["**/node_modules/**", "**/dist/**"] }).sort();
+  if (files.length === 0) {
+    throw new Error(`the group ${name} has no test files at ${group.files}`);
+  }
+  console.log(`\n${name}: ${files.length} test files`);
+  const stream = run({
+    files: files.map((file) => `${repository}${file}`),
+    concurrency: group.concurrency,
+    execArgv: [`--test-timeout=${group.testMsMax}`],
+    signal: AbortSignal.timeout(group.groupMsMax),
+  });
+  stream.on("test:summary", ({ file, counts, success }) => {
+    // Every file has a summary, and so has the whole run, which is the one without a file.
+    if (file !== undefined) {
+      return;
+    }
+    totals.tests += counts.tests;
+    totals.suites += counts.suites;
+    totals.passed += counts.passed;
+    totals.cancelled += counts.cancelled;
+    totals.skipped += counts.skipped;
+    totals.todo += counts.todo;
+    if (!success || counts.tests === 0) {
+      outcome = "failed";
+    }
+  });
+  for await (const text of stream.compose(new spec())) {
+    process.stdout.write(text);
+  }
+}
+
+const names = process.argv.slice(2);
+for (const name of names) {
+  const group = groups[name];
+  if (group === undefined) {
+    throw new Error(`there is no group ${name}; the groups are ${Object.keys(groups).join(", ")}`);
+  }
+  await runGroup(name, group);
+}
+
+console.log(`
+# groups ${names.join(", ")}
+# tests ${totals.tests}
+# suites ${totals.suites}
+# pass ${totals.passed}
+# fail ${totals.tests - totals.passed - totals.cancelled - totals.skipped - totals.todo}
+# cancelled ${totals.cancelled}
+# skipped ${totals.skipped}
+# todo ${totals.todo}
+# duration_ms ${Math.round(performance.now() - begun)}`);
+
+process.exitCode = outcome === "passed" ? 0 : 1;

@@ -126,6 +126,8 @@ export function checkChannel(channel: ChannelEvidence): Violation[] {
       .reduce((total, part) => total + part, 0n);
     if (Number(sum % BigInt(sumModulus)) !== sumOfRange(1, sentAtCut)) {
       report("FramesSwapped", "accounts for as many frames as were sent, but not for the same ones (I2)");
+    } else if (channel.recorded.some((r) => r.first <= channel.deliveredMax && channel.deliveredMax <= r.last)) {
+      report("FramesSwapped", `delivered frame ${channel.deliveredMax} and recorded it as well (I2)`);
     }
   }
   return found;
@@ -172,6 +174,9 @@ function firstMalformed(channel: ChannelEvidence): string | undefined {
   };
   for (const [name, value] of Object.entries(counts)) {
     if (!Number.isSafeInteger(value) || value < 0) return `has ${name} ${value}, which is no count`;
+  }
+  if (channel.deliveredMax < channel.deliveredAtCut || (channel.deliveredAtCut === 0 && channel.deliveredMax > 0)) {
+    return `delivered ${channel.deliveredAtCut} frames, of which it calls ${channel.deliveredMax} the highest`;
   }
   let count = 0;
   let previous = 0;

@@ -4,6 +4,7 @@ export * from "./cut/messages.ts";
 export * from "./cut/state.ts";
 export * from "./cut/step.ts";
 export * from "./invariant.ts";
+export * from "./lifecycle/index.ts";
 export * from "./link/receiver.ts";
 export * from "./link/sender.ts";
 export * from "./numbers.ts";

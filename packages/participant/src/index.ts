@@ -1,0 +1,3 @@
+export { ParticipantError, type ParticipantErrorCode } from "./errors.ts";
+export { createParticipant, type Participant, type ParticipantOptions } from "./participant.ts";
+export type { StateChunks } from "./state-source.ts";

@@ -1,0 +1,75 @@
+import type { Calls, IncomingCall } from "./calls.ts";
+import type { Section } from "./section.ts";
+import { isThenable } from "./thenable.ts";
+
+/** The life of one served call: it waits for the lock, its handler begins, and at some time it has ended. */
+export class ServedCall {
+  readonly #calls: Calls;
+  readonly #incoming: IncomingCall;
+  readonly #section: Section<IncomingCall>;
+  #phase: "waiting" | "begun" | "ended" = "waiting";
+  #cancelled = false;
+  #running = false;
+
+  constructor(calls: Calls, incoming: IncomingCall, section: Section<IncomingCall>) {
+    this.#calls = calls;
+    this.#incoming = incoming;
+    this.#section = section;
+  }
+
+  /**
+   * Runs the handler in the call's section: now, as if nothing stood between, or after the capture that is pending.
+   * `refuse` answers for a handler that throws when grpc-js is no longer there to catch it.
+   */
+  begin(handler: () => unknown, refuse: () => void): void {
+    let when: "now" | "later" = "now";
+    this.#section.enter(() => {
+      if (this.#cancelled) {
+        this.#phase = "ended";
+        this.#calls.skipIncoming(this.#incoming);
+        this.#section.end();
+        return;
+      }
+      this.#phase = "begun";
+      this.#calls.beginIncoming(this.#incoming);
+      try {
+        this.#follow(handler());
+      } catch (error) {
+        this.answered();
+        if (when === "now") throw error;
+        refuse();
+      }
+    });
+    when = "later";
+  }
+
+  /** The application has sent its status. */
+  answered(): void {
+    if (this.#phase === "ended") return;
+    this.#phase = "ended";
+    this.#calls.endIncoming(this.#incoming);
+    this.#section.end();
+  }
+
+  /** By the client or by its deadline. A handler that is known to be running keeps its section until it is done. */
+  cancelled(): void {
+    this.#cancelled = true;
+    if (this.#phase !== "begun") return;
+    if (this.#running) this.#calls.endIncoming(this.#incoming);
+    else this.answered();
+  }
+
+  #follow(result: unknown): void {
+    if (!isThenable(result)) return;
+    this.#running = true;
+    const done = (): void => {
+      this.#running = false;
+      if (this.#cancelled) this.answered();
+    };
+    // Rejects again, so that what the application does not handle stays unhandled.
+    Promise.resolve(result).then(done, (error: unknown) => {
+      done();
+      throw error;
+    });
+  }
+}

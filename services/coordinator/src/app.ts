@@ -1,0 +1,177 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { dirname } from "node:path";
+import { defaultSnapshotPolicy } from "@cutline/protocol";
+import {
+  CutlineError,
+  createLifecycle,
+  createMetrics,
+  type Lifecycle,
+  type Logger,
+  type StopOutcome,
+} from "@cutline/runtime";
+import { AgentServer, defaultAgentsLimits } from "./agents/server.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { nowMs } from "./driver/clock.ts";
+import { Driver } from "./driver/driver.ts";
+import { defaultDriverLimits } from "./driver/limits.ts";
+import { createHttp } from "./http/app.ts";
+import { openStore } from "./store/open.ts";
+import type { Store } from "./store/port.ts";
+
+export interface Coordinator {
+  /** Resolves when agents and callers are served, leading or not. Rejects with a `CutlineError`. */
+  start(): Promise<void>;
+  /** Never rejects. Running snapshots stay in the store for the next leader. */
+  stop(): Promise<StopOutcome>;
+  /** `http://host:port`, once started. */
+  readonly httpAddress: string;
+  /** `host:port` for agents, once started. */
+  readonly grpcAddress: string;
+}
+
+export interface CoordinatorOptions {
+  readonly logger: Logger;
+}
+
+/** The composition root: the one place where the parts meet. */
+export function createCoordinator(config: CoordinatorConfig, { logger }: CoordinatorOptions): Coordinator {
+  let httpAddress = "";
+  let grpcAddress = "";
+  let starting: Promise<Lifecycle> | undefined;
+
+  async function startAll(): Promise<Lifecycle> {
+    const tls = await readTls(config);
+    const descriptorSet = config.descriptorSetFile === undefined ? undefined : await readFile(config.descriptorSetFile);
+    await makeFolder(config.storeUrl);
+    const store = await openStore({
+      url: config.storeUrl,
+      operationTimeoutMs: config.storeOperationTimeoutMs,
+      keyPrefix: config.storeKeyPrefix,
+      topology: config.storeTopology,
+      sizeBytesMax: config.storeSizeBytesMax,
+    });
+    try {
+      const { driver, agents, http } = compose(config, { logger, store, tls, descriptorSet });
+      const lifecycle = createLifecycle({
+        logger,
+        stopMsMax: config.stopGraceMs,
+        parts: [
+          { name: "store", start: () => undefined, stop: () => store.close() },
+          { name: "driver", start: () => driver.begin(), stop: () => driver.end() },
+          { name: "agents", start: () => agents.start(), stop: () => agents.stop() },
+          {
+            name: "http",
+            start: async () => void (await http.listen({ host: config.httpHost, port: config.httpPort })),
+            stop: () => http.close(),
+          },
+        ],
+      });
+      await lifecycle.start();
+      const { port } = http.server.address() as AddressInfo;
+      httpAddress = `http://${config.httpHost}:${port}`;
+      grpcAddress = agents.address;
+      logger.info({ httpAddress, grpcAddress, tls: tls !== undefined }, "coordinator serves");
+      return lifecycle;
+    } catch (error) {
+      // Closing twice is harmless, and the life cycle may not have come to it.
+      await store.close();
+      throw error;
+    }
+  }
+
+  return {
+    async start() {
+      starting ??= startAll();
+      await starting;
+    },
+    async stop() {
+      const lifecycle = await starting?.catch(() => undefined);
+      return (await lifecycle?.stop()) ?? { outcome: "clean" };
+    },
+    get httpAddress() {
+      return httpAddress;
+    },
+    get grpcAddress() {
+      return grpcAddress;
+    },
+  };
+}
+
+interface Surroundings {
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly tls: Awaited<ReturnType<typeof readTls>>;
+  readonly descriptorSet: Buffer | undefined;
+}
+
+function compose(config: CoordinatorConfig, { logger, store, tls, descriptorSet }: Surroundings) {
+  const metrics = createMetrics({ nodeMetrics: true });
+  const driver = new Driver({
+    store,
+    holder: randomUUID(),
+    limits: { ...defaultDriverLimits, ...driverLimitsOf(config) },
+    policy: { ...defaultSnapshotPolicy, graceMs: config.graceMs },
+    nowMs,
+    logger,
+    metrics,
+  });
+  const { heartbeatMs, graceMs, agentsMax } = config;
+  const agents = new AgentServer(
+    {
+      host: config.agentsHost,
+      port: config.agentsPort,
+      ...(tls === undefined ? {} : { tls }),
+      nowMs,
+      logger,
+      limits: { ...defaultAgentsLimits, heartbeatMs, graceMs, agentsMax },
+    },
+    driver,
+  );
+  driver.connect(agents);
+  const http = createHttp({
+    snapshots: driver,
+    store,
+    logger,
+    metrics,
+    limits: { closeGraceMs: Math.floor(config.stopGraceMs / 2) },
+    ...(descriptorSet === undefined ? {} : { descriptorSet }),
+  });
+  return { driver, agents, http };
+}
+
+function driverLimitsOf(config: CoordinatorConfig) {
+  const { concurrentMax, minimumPauseMs, timeoutMsDefault, attemptsDefault } = config;
+  const { stateBytesMax, snapshotBytesMax, keepMax, keepMs, leaseMs } = config;
+  return {
+    concurrentMax,
+    minimumPauseMs,
+    timeoutMsDefault,
+    attemptsDefault,
+    stateBytesMax,
+    snapshotBytesMax,
+    keepMax,
+    keepMs,
+    leaseMs,
+  };
+}
+
+async function readTls(config: CoordinatorConfig) {
+  const { agentsTlsCaFile: ca, agentsTlsCertFile: cert, agentsTlsKeyFile: key } = config;
+  if (ca === undefined && cert === undefined && key === undefined) return undefined;
+  if (ca === undefined || cert === undefined || key === undefined) {
+    throw new CutlineError(
+      "TlsIncomplete",
+      "CUTLINE_AGENTS_TLS_CA_FILE, CUTLINE_AGENTS_TLS_CERT_FILE and CUTLINE_AGENTS_TLS_KEY_FILE go together; set all or none",
+    );
+  }
+  return { ca: await readFile(ca), cert: await readFile(cert), key: await readFile(key) };
+}
+
+/** The embedded store makes its file, not its folder. */
+async function makeFolder(storeUrl: string): Promise<void> {
+  if (!storeUrl.startsWith("file:") || storeUrl.startsWith("file://")) return;
+  const path = storeUrl.slice("file:".length);
+  if (path !== ":memory:") await mkdir(dirname(path), { recursive: true });
+}

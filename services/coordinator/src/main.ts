@@ -1,0 +1,31 @@
+import { createLogger, loadConfig, renderConfigProblems, runUntilSignal } from "@cutline/runtime";
+import { createCoordinator } from "./app.ts";
+import { coordinatorConfig } from "./config.ts";
+
+/** What a program says that was configured wrongly (sysexits.h, EX_CONFIG). */
+const exitBadConfig = 78;
+
+const loaded = loadConfig(coordinatorConfig, process.env);
+if (loaded.outcome === "invalid") {
+  process.stderr.write(renderConfigProblems(loaded.problems));
+  process.exit(exitBadConfig);
+}
+const { config, warnings } = loaded;
+const logger = createLogger({ service: "cutline-coordinator", level: config.logLevel });
+for (const { variable, message } of warnings) logger.warn({ variable, reason: message }, "unknown setting");
+
+const coordinator = createCoordinator(config, { logger });
+const ended = runUntilSignal({
+  process,
+  logger,
+  stop: () => coordinator.stop(),
+  graceMs: config.stopGraceMs,
+  exit: (code) => process.exit(code),
+});
+try {
+  await coordinator.start();
+} catch (error) {
+  logger.error({ error }, "coordinator did not start");
+  process.exit(1);
+}
+await ended;

@@ -18,8 +18,8 @@ redis: ## See that redis-server is there; install it where that is possible
 	@scripts/ensure-redis.sh
 
 .PHONY: demo
-demo: install redis ## Run the tutorial's bank and take a snapshot of it
-	npm run --silent demo
+demo: install ## Run the tutorial's bank and take snapshots of it (REDIS_URL=redis://... uses that Redis)
+	@REDIS_URL='$(REDIS_URL)' npm run --silent demo
 
 .PHONY: test
 test: install redis ## Check everything, then run every test
@@ -38,12 +38,12 @@ generate: install ## Generate the TypeScript of proto/ anew
 	npm run generate
 
 .PHONY: bench
-bench: install redis ## Measure; writes the numbers it finds
+bench: install ## Measure direct calls and a pair of agents side by side
 	npm run bench
 
 .PHONY: soak
-soak: install redis ## Run the whole system under faults for a long time
-	npm run soak
+soak: install ## Take many snapshots of the bank under full load (SNAPSHOTS=1000)
+	npm run soak -- --snapshots $(or $(SNAPSHOTS),1000)
 
 .PHONY: build
 build: install ## Compile to dist/

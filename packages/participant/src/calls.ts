@@ -62,11 +62,19 @@ export class Calls {
     this.#incoming = new Map();
   }
 
-  /** The handler begins: from here on the request counts as received. */
-  beginIncoming(call: IncomingCall): void {
-    if (call.id === undefined || !this.#isAgents(call.id)) return;
-    this.#begun?.add(call.id);
+  /** The handler begins: from here on the request counts as received. `settled`: it must not begin. */
+  beginIncoming(call: IncomingCall): "begun" | "settled" {
+    if (this.#begun === undefined || call.id === undefined || !this.#isAgents(call.id)) return "begun";
+    if (this.#begun.isSettled(call.id)) return "settled";
+    this.#begun.add(call.id);
     this.#incoming.set(call.id, call);
+    return "begun";
+  }
+
+  /** Those that have not begun count as begun and ended, and cannot begin any more. Synchronous. Returns those open. */
+  settleIncoming(ids: readonly number[]): number[] {
+    for (const id of ids) if (this.#isAgents(id)) this.#begun?.settle(id);
+    return ids.filter((id) => this.#incoming.has(id));
   }
 
   /** Cancelled before its handler began. It counts as begun and ended, because nothing more of it can matter. */

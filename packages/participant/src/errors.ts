@@ -9,6 +9,7 @@ export type ParticipantErrorCode =
   | "ProtocolVersionMismatch"
   | "ReceiptStreamsFull"
   | "ServicesAlreadyAdded"
+  | "SettleTooLarge"
   | "StateFailed"
   | "StateNotSerialisable"
   | "StateNotSynchronous"
@@ -22,6 +23,7 @@ const statusOf: Record<ParticipantErrorCode, Status> = {
   ProtocolVersionMismatch: Status.FAILED_PRECONDITION,
   ReceiptStreamsFull: Status.RESOURCE_EXHAUSTED,
   ServicesAlreadyAdded: Status.INTERNAL,
+  SettleTooLarge: Status.INVALID_ARGUMENT,
   StateFailed: Status.INTERNAL,
   StateNotSerialisable: Status.INTERNAL,
   StateNotSynchronous: Status.INTERNAL,

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import { type Metadata, type Server, status as Status } from "@grpc/grpc-js";
+import type { Metadata, Server } from "@grpc/grpc-js";
 import type { Calls, IncomingCall } from "./calls.ts";
 import { DrainWaits } from "./drain.ts";
 import { ParticipantError } from "./errors.ts";
@@ -30,9 +30,6 @@ const shapes = new Map<string, Shape>([
   ["serverStream", { requestStream: false, responseStream: true }],
   ["bidi", { requestStream: true, responseStream: true }],
 ]);
-
-/** What grpc-js answers for a handler that throws. */
-const unknownError = { code: Status.UNKNOWN, details: "Unknown error" };
 
 export interface ServedBy {
   readonly calls: Calls;
@@ -97,7 +94,7 @@ function serve(path: string, shape: Shape, handler: Handler, by: ServedBy, call:
   if (shape.responseStream) {
     served.begin(
       () => handler(call, respond),
-      () => call.emit("error", unknownError),
+      (refusal) => call.emit("error", refusal),
     );
     return;
   }
@@ -109,7 +106,7 @@ function serve(path: string, shape: Shape, handler: Handler, by: ServedBy, call:
   };
   served.begin(
     () => handler(call, answer),
-    () => respond(unknownError),
+    (refusal) => respond(refusal),
   );
 }
 

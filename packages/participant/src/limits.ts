@@ -33,6 +33,12 @@ export const receiptEntriesMax = 4_096;
 /** Ids of begun calls above the first one that has not begun. Beyond it the gap counts as begun: see `BegunIds`. */
 export const begunSparseMax = 100_000;
 
+/** Ids in one `Settle` request. */
+export const settleIdsMax = 4_096;
+
+/** So many of the settled ids that never arrived are remembered at least, and at most twice as many: see `SettledIds`. */
+export const settledKept = 100_000;
+
 /** Ids an agent may give after its `first_call_id`. */
 export const callIdsPerIncarnation = 2 ** 32;
 

@@ -5,7 +5,7 @@ import { Calls, type IncomingCall } from "./calls.ts";
 import { Captures } from "./captures.ts";
 import { ParticipantError, statusFor } from "./errors.ts";
 import { wrapServer } from "./incoming.ts";
-import { protocolVersion, receiptIntervalMsDefault, sdkName } from "./limits.ts";
+import { protocolVersion, receiptIntervalMsDefault, sdkName, settleIdsMax } from "./limits.ts";
 import { wrapClient } from "./outgoing.ts";
 import { Receipts } from "./receipts.ts";
 import { Sections } from "./section.ts";
@@ -63,7 +63,7 @@ export function createParticipant(options: ParticipantOptions): Participant {
   return {
     server(server) {
       const addService = server.addService.bind(server);
-      // Before the wrapping: these three work while a capture is pending.
+      // Before the wrapping: these work while a capture is pending.
       wrapServer(server, by, () => addService(ParticipantService, service));
       return server;
     },
@@ -86,6 +86,18 @@ function participantService(calls: Calls, captures: Captures, receipts: Receipts
       }
       calls.greet(request.agentIncarnation, request.firstCallId);
       callback(null, { protocolVersion, instance, epoch: calls.epoch, sdk: sdkName });
+    },
+    settle({ request }, callback) {
+      const { callIds } = request;
+      if (callIds.length > settleIdsMax) {
+        const error = new ParticipantError(
+          "SettleTooLarge",
+          `${callIds.length} call ids in one request, the limit is ${settleIdsMax}; none of them was settled, send them in several requests`,
+        );
+        callback(statusFor(error), null);
+        return;
+      }
+      callback(null, { stillOpen: calls.settleIncoming(callIds) });
     },
     receipts: (call) => receipts.serve(call),
     capture: (call) => {

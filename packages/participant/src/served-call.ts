@@ -1,6 +1,18 @@
+import { status as Status } from "@grpc/grpc-js";
 import type { Calls, IncomingCall } from "./calls.ts";
 import type { Section } from "./section.ts";
 import { isThenable } from "./thenable.ts";
+
+/** How a call ends that the application itself does not answer. */
+export interface Refusal {
+  readonly code: Status;
+  readonly details: string;
+}
+
+/** What grpc-js answers for a handler that throws. */
+const handlerThrew: Refusal = { code: Status.UNKNOWN, details: "Unknown error" };
+
+const wasSettled: Refusal = { code: Status.CANCELLED, details: "The call was reset before its handler began" };
 
 /** The life of one served call: it waits for the lock, its handler begins, and at some time it has ended. */
 export class ServedCall {
@@ -19,25 +31,29 @@ export class ServedCall {
 
   /**
    * Runs the handler in the call's section: now, as if nothing stood between, or after the capture that is pending.
-   * `refuse` answers for a handler that throws when grpc-js is no longer there to catch it.
+   * `refuse` answers for a call that was settled, and for a handler that throws when grpc-js is no longer there to
+   * catch it.
    */
-  begin(handler: () => unknown, refuse: () => void): void {
+  begin(handler: () => unknown, refuse: (refusal: Refusal) => void): void {
     let when: "now" | "later" = "now";
     this.#section.enter(() => {
       if (this.#cancelled) {
-        this.#phase = "ended";
         this.#calls.skipIncoming(this.#incoming);
-        this.#section.end();
+        this.#neverBegins();
+        return;
+      }
+      if (this.#calls.beginIncoming(this.#incoming) === "settled") {
+        this.#neverBegins();
+        refuse(wasSettled);
         return;
       }
       this.#phase = "begun";
-      this.#calls.beginIncoming(this.#incoming);
       try {
         this.#follow(handler());
       } catch (error) {
         this.answered();
         if (when === "now") throw error;
-        refuse();
+        refuse(handlerThrew);
       }
     });
     when = "later";
@@ -57,6 +73,11 @@ export class ServedCall {
     if (this.#phase !== "begun") return;
     if (this.#running) this.#calls.endIncoming(this.#incoming);
     else this.answered();
+  }
+
+  #neverBegins(): void {
+    this.#phase = "ended";
+    this.#section.end();
   }
 
   #follow(result: unknown): void {

@@ -106,9 +106,14 @@ export class Agent {
     this.client = client;
   }
 
-  static async greet(t: TestContext, address: string, firstCallId = 1, agentIncarnation = "one"): Promise<Agent> {
+  static connect(t: TestContext, address: string): Agent {
     const agent = new Agent(new ParticipantClient(address, grpc.credentials.createInsecure()));
     t.after(() => agent.client.close());
+    return agent;
+  }
+
+  static async greet(t: TestContext, address: string, firstCallId = 1, agentIncarnation = "one"): Promise<Agent> {
+    const agent = Agent.connect(t, address);
     await agent.hello(firstCallId, agentIncarnation);
     return agent;
   }
@@ -118,6 +123,12 @@ export class Agent {
       this.client.hello({ protocolVersion, agentIncarnation, firstCallId }, (error, answer) =>
         error === null ? resolve(answer) : reject(error),
       );
+    });
+  }
+
+  settle(callIds: readonly number[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.client.settle({ callIds: [...callIds] }, (error) => (error === null ? resolve() : reject(error)));
     });
   }
 

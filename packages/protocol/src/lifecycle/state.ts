@@ -25,7 +25,7 @@ export type SnapshotStage =
   | "ending"
   | "ended";
 
-export interface RosterEntry {
+interface RosterEntry {
   readonly facts: ProcessFacts;
   detachedAtMs: number | undefined;
 }
@@ -40,7 +40,7 @@ export interface Member {
   lost: boolean;
 }
 
-export interface Closed extends ClosedEvidence {
+interface Closed extends ClosedEvidence {
   readonly receiver: ProcessId;
 }
 

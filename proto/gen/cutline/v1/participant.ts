@@ -64,6 +64,19 @@ export interface CallReceipt {
   messagesReceived: number;
 }
 
+export interface SettleRequest {
+  /**
+   * Incoming calls. Those that have not begun count as begun and ended from now on; one that arrives after this is
+   * not served.
+   */
+  callIds: number[];
+}
+
+export interface SettleResponse {
+  /** Of those asked about: begun and not ended. The agent asks again. */
+  stillOpen: number[];
+}
+
 export interface CaptureRequest {
   snapshotId: string;
   attempt: number;
@@ -88,7 +101,7 @@ export interface CapturePoint {
   contentType: string;
   lockWaitUs: number;
   captureUs: number;
-  /** Incoming calls whose handler has begun, ended ones included. */
+  /** Incoming calls whose handler has begun, ended ones and settled ones included. */
   incomingBegun:
     | NumberSet
     | undefined;
@@ -612,6 +625,180 @@ export const CallReceipt: MessageFns<CallReceipt> = {
     message.callId = object.callId ?? 0;
     message.outgoing = object.outgoing ?? false;
     message.messagesReceived = object.messagesReceived ?? 0;
+    return message;
+  },
+};
+
+function createBaseSettleRequest(): SettleRequest {
+  return { callIds: [] };
+}
+
+export const SettleRequest: MessageFns<SettleRequest> = {
+  encode(message: SettleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.callIds.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.callIds) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettleRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettleRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.callIds.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.callIds.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SettleRequest {
+    return {
+      callIds: globalThis.Array.isArray(object?.callIds)
+        ? object.callIds.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.call_ids)
+        ? object.call_ids.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SettleRequest): unknown {
+    const obj: any = {};
+    if (message.callIds?.length) {
+      obj.callIds = message.callIds.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SettleRequest>): SettleRequest {
+    return SettleRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SettleRequest>): SettleRequest {
+    const message = createBaseSettleRequest();
+    message.callIds = object.callIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSettleResponse(): SettleResponse {
+  return { stillOpen: [] };
+}
+
+export const SettleResponse: MessageFns<SettleResponse> = {
+  encode(message: SettleResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stillOpen.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.stillOpen) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SettleResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSettleResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.stillOpen.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.stillOpen.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SettleResponse {
+    return {
+      stillOpen: globalThis.Array.isArray(object?.stillOpen)
+        ? object.stillOpen.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.still_open)
+        ? object.still_open.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SettleResponse): unknown {
+    const obj: any = {};
+    if (message.stillOpen?.length) {
+      obj.stillOpen = message.stillOpen.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SettleResponse>): SettleResponse {
+    return SettleResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SettleResponse>): SettleResponse {
+    const message = createBaseSettleResponse();
+    message.stillOpen = object.stillOpen?.map((e) => e) || [];
     return message;
   },
 };
@@ -1549,6 +1736,16 @@ export const ParticipantService = {
     responseSerialize: (value: ReceiptsResponse): Buffer => Buffer.from(ReceiptsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReceiptsResponse => ReceiptsResponse.decode(value),
   },
+  /** Calls the agent has reset before it knew of their beginning. From the answer on none of them can begin any more. */
+  settle: {
+    path: "/cutline.v1.Participant/Settle" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SettleRequest): Buffer => Buffer.from(SettleRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SettleRequest => SettleRequest.decode(value),
+    responseSerialize: (value: SettleResponse): Buffer => Buffer.from(SettleResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SettleResponse => SettleResponse.decode(value),
+  },
   /**
    * Takes the write lock, records the state in one synchronous instant, begins a new epoch, and answers with the
    * point first; the state's bytes may follow while traffic flows again.
@@ -1569,6 +1766,8 @@ export interface ParticipantServer extends UntypedServiceImplementation {
   hello: handleUnaryCall<ParticipantHelloRequest, ParticipantHelloResponse>;
   /** What the application has received on open calls, now and then, so that the agent may forget it. */
   receipts: handleServerStreamingCall<ReceiptsRequest, ReceiptsResponse>;
+  /** Calls the agent has reset before it knew of their beginning. From the answer on none of them can begin any more. */
+  settle: handleUnaryCall<SettleRequest, SettleResponse>;
   /**
    * Takes the write lock, records the state in one synchronous instant, begins a new epoch, and answers with the
    * point first; the state's bytes may follow while traffic flows again.
@@ -1600,6 +1799,22 @@ export interface ParticipantClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReceiptsResponse>;
+  /** Calls the agent has reset before it knew of their beginning. From the answer on none of them can begin any more. */
+  settle(
+    request: SettleRequest,
+    callback: (error: ServiceError | null, response: SettleResponse) => void,
+  ): ClientUnaryCall;
+  settle(
+    request: SettleRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SettleResponse) => void,
+  ): ClientUnaryCall;
+  settle(
+    request: SettleRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SettleResponse) => void,
+  ): ClientUnaryCall;
   /**
    * Takes the write lock, records the state in one synchronous instant, begins a new epoch, and answers with the
    * point first; the state's bytes may follow while traffic flows again.

@@ -1,0 +1,291 @@
+import { randomUUID } from "node:crypto";
+import type { AgentHello, AgentStatus, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
+import type { SnapshotRef } from "@cutline/protocol";
+import { createLifecycle, type Logger, type StopOutcome } from "@cutline/runtime";
+import { type Application, createOpaqueApplication, createParticipantApplication } from "./application.ts";
+import { Capturer } from "./capture/capturer.ts";
+import { type CaptureLimits, defaultCaptureLimits } from "./capture/limits.ts";
+import { Recorder } from "./capture/recorder.ts";
+import type { AgentConfig } from "./config.ts";
+import { readSettings } from "./config-parts.ts";
+import { CoordinatorClient } from "./control/coordinator-client.ts";
+import { controlProtocolVersion, defaultControlLimits } from "./control/limits.ts";
+import { SnapshotDesk } from "./control/snapshot-desk.ts";
+import { StatusReporter } from "./control/status-reporter.ts";
+import { defaultCallLimits } from "./dataplane/call/call-host.ts";
+import { DataPlane } from "./dataplane/data-plane.ts";
+import { EnvironmentClients } from "./dataplane/environment-clients.ts";
+import { createFrontDoor } from "./dataplane/front-door.ts";
+import { createNodeHttp2Client } from "./dataplane/http2/node-http2-client.ts";
+import { createNodeHttp2Server } from "./dataplane/http2/node-http2-server.ts";
+import { formatAddress } from "./dataplane/link/address.ts";
+import { defaultLinkLimits } from "./dataplane/link/link.ts";
+import { defaultMeshLimits } from "./dataplane/link/mesh.ts";
+import { leave } from "./leave.ts";
+
+export interface Agent {
+  /** Resolves when traffic is served, whether or not the coordinator has been reached. Rejects with a `CutlineError`. */
+  start(): Promise<void>;
+  /** Lets open calls and running snapshots finish, within the grace period, and leaves. Never rejects. */
+  stop(): Promise<StopOutcome>;
+  /** Once started. */
+  readonly ports: AgentPorts;
+}
+
+export interface AgentPorts {
+  readonly outboundPort: number;
+  readonly inboundPort: number;
+  readonly linkPort: number;
+}
+
+export const agentVersion = "0.1.0";
+
+/** The composition root: the one place where the parts meet. Throws a `CutlineError` for settings that cannot be. */
+export function createAgent(config: AgentConfig, { logger }: { readonly logger: Logger }): Agent {
+  const settings = readSettings(config);
+  const self = { processId: config.processId, incarnation: randomUUID() };
+  const now = () => performance.now();
+  const captureLimits = captureLimitsOf(config);
+  const applicationClient = createNodeHttp2Client({ ...settings.application, limits: http2Limits });
+  const application = createApplication(config, { self, applicationClient, captureLimits, now, logger });
+  const recorder = new Recorder(captureLimits.recordedBytesMax);
+  const environmentClients = new EnvironmentClients();
+
+  const plane = new DataPlane(
+    {
+      self,
+      firstIncomingId: application.firstIncomingId,
+      application: application.side,
+      callLimits: {
+        ...defaultCallLimits,
+        messageBytesMax: config.messageBytesMax,
+        windowBytes: config.callWindowBytes,
+      },
+      linkLimits: {
+        ...defaultLinkLimits,
+        unacknowledgedBytesMax: config.unacknowledgedBytesMax,
+        openCallsMax: config.openCallsMax,
+      },
+      meshLimits: { ...defaultMeshLimits, resumeTimeoutMs: config.resumeTimeoutMs },
+      recorder,
+      applicationClient,
+      environmentClient: (authority) => environmentClients.get(authority),
+      now,
+      logger,
+    },
+    {
+      onCapture(ref, trigger) {
+        desk.noticed(ref);
+        capturer.request(ref, trigger);
+      },
+      onCut: (report) => desk.cut(report, capturer.takeResult(report.ref)),
+      onChannel: (report) => desk.channelClosed(report, recorder.encode(report.ref, report.channel)),
+      onFailed(ref, code, message) {
+        capturer.forget(ref);
+        desk.failed(ref, code, message);
+      },
+      onForget(ref) {
+        capturer.forget(ref);
+        desk.forget(ref);
+      },
+    },
+  );
+  const { driver } = plane;
+  const capturer = new Capturer({
+    cutter: application.attach(plane),
+    driver: () => driver,
+    waitingMax: captureLimits.waitingMax,
+    onTrafficFlows: () => application.onTrafficFlows(),
+    logger,
+  });
+
+  let ports: AgentPorts = { outboundPort: 0, inboundPort: 0, linkPort: 0 };
+  const client = new CoordinatorClient({
+    address: config.coordinatorAddress,
+    hello: (): AgentHello => ({
+      protocolVersion: controlProtocolVersion,
+      ...self,
+      agentVersion,
+      linkAddress: formatAddress(config.linkAdvertisedHost ?? config.linkHost, ports.linkPort),
+      authorities: [...config.authorities],
+      captureSource: settings.source === "participant" ? "participant" : settings.source.name,
+      labels: settings.labels,
+      openSnapshots: desk.openSnapshots(),
+    }),
+    events: {
+      onWelcome({ running }) {
+        for (const start of running) begin(start, "attach");
+        desk.repeat();
+        status.welcomed();
+      },
+      onDirectory(directory) {
+        plane.mesh.setDirectory(directory);
+        plane.directoryKnown();
+      },
+      onStart: (start) => begin(start, "start"),
+      onEnd: ({ ref }: EndSnapshot) => {
+        if (ref !== undefined) end(ref);
+      },
+      onDetached() {},
+    },
+    limits: defaultControlLimits,
+    logger,
+    now,
+  });
+  const desk = new SnapshotDesk({
+    self,
+    client,
+    environment: () => plane.environment.peers(),
+    limits: defaultControlLimits,
+    logger,
+    onGivenUp: (ref, code, message) => driver.captureFailed(ref, code, message),
+    onExpired: end,
+  });
+  const status = new StatusReporter(client, () => statusOf(plane, application), defaultControlLimits);
+
+  function begin({ ref, store, remainingMs }: StartSnapshot, trigger: "start" | "attach"): void {
+    if (ref === undefined) return;
+    desk.begun(ref, store, remainingMs);
+    driver.start(ref, trigger);
+  }
+
+  function end(ref: SnapshotRef): void {
+    driver.ended(ref);
+    desk.ended(ref);
+  }
+
+  const http2Server = createNodeHttp2Server(http2Limits);
+  const outboundDoor = createFrontDoor({
+    http2Server,
+    onConnection: (target) => plane.outboundConnection(target?.authority),
+    onTunnel({ host, port, authority }) {
+      return { outcome: "open", host, port, onClosed: plane.environment.count(authority, "outbound") };
+    },
+    logger,
+  });
+  const inboundDoor = createFrontDoor({
+    http2Server,
+    onConnection: (_target, socket) => plane.inboundConnection(socket.remoteAddress ?? "unknown"),
+    onTunnel: () => ({ outcome: "refused", reason: "calls to the application come as HTTP/2 without TLS" }),
+    logger,
+  });
+
+  let directoryTimer: NodeJS.Timeout | undefined;
+  const stopMsMax = config.stopGraceMs;
+  const lifecycle = createLifecycle({
+    logger,
+    stopMsMax,
+    parts: [
+      {
+        name: "mesh",
+        async start() {
+          const { port } = await plane.mesh.listen(config.linkHost, config.linkPort);
+          ports = { ...ports, linkPort: port };
+        },
+        stop: () => plane.mesh.stop(),
+      },
+      {
+        name: "application",
+        start: () => application.start(),
+        async stop() {
+          application.stop();
+          await Promise.all([applicationClient.close(0), environmentClients.close(0)]);
+        },
+      },
+      { name: "status", start: () => undefined, stop: () => status.stop() },
+      {
+        name: "coordinator",
+        start() {
+          client.start();
+          // Without a coordinator traffic goes on: after a while authorities are taken to be outside of the mesh.
+          directoryTimer = setTimeout(() => plane.directoryKnown(), config.directoryWaitMs);
+        },
+        async stop() {
+          clearTimeout(directoryTimer);
+          await client.stop();
+        },
+      },
+      {
+        name: "doors",
+        async start() {
+          const outboundPort = await outboundDoor.listen(config.outboundHost, config.outboundPort);
+          const inboundPort = await inboundDoor.listen(config.inboundHost, config.inboundPort);
+          ports = { ...ports, outboundPort, inboundPort };
+        },
+        stop: () =>
+          leave({ plane, desk, client, doors: [outboundDoor, inboundDoor], http2Server, graceMs: stopMsMax, now }),
+      },
+    ],
+  });
+
+  return {
+    async start() {
+      await lifecycle.start();
+      logger.info({ ...self, ...ports, application: config.applicationAddress }, "agent serves");
+    },
+    stop: () => lifecycle.stop(),
+    get ports() {
+      return ports;
+    },
+  };
+}
+
+/** Small windows, because what stands in them at a cut has to come out. */
+const http2Limits = { streamWindowBytes: 256 * 1024 };
+
+function captureLimitsOf(config: AgentConfig): CaptureLimits {
+  const { captureTimeoutMs, settleTimeoutMs, drainTimeoutMs, guardMs } = config;
+  const { stateBytesMax, stateMemoryBytesMax, recordedBytesMax } = config;
+  return {
+    ...defaultCaptureLimits,
+    captureTimeoutMs,
+    settleTimeoutMs,
+    drainTimeoutMs,
+    guardMs,
+    stateBytesMax,
+    stateMemoryBytesMax,
+    recordedBytesMax,
+  };
+}
+
+interface ApplicationSurroundings {
+  readonly self: { readonly processId: string; readonly incarnation: string };
+  readonly applicationClient: ReturnType<typeof createNodeHttp2Client>;
+  readonly captureLimits: CaptureLimits;
+  now(): number;
+  readonly logger: Logger;
+}
+
+function createApplication(config: AgentConfig, surroundings: ApplicationSurroundings): Application {
+  const { self, applicationClient, captureLimits, now, logger } = surroundings;
+  const { source } = readSettings(config);
+  const options = {
+    ...self,
+    address: config.applicationAddress,
+    client: applicationClient,
+    limits: captureLimits,
+    now,
+    logger,
+  };
+  return source === "participant" ? createParticipantApplication(options) : createOpaqueApplication(options, source);
+}
+
+function statusOf(plane: DataPlane, application: Application): AgentStatus {
+  const { unreadyReason } = application;
+  return {
+    ready: unreadyReason === undefined,
+    reasons:
+      unreadyReason === undefined
+        ? []
+        : [{ code: "ApplicationNotReady", message: unreadyReason, processId: plane.driver.state.process }],
+    links: [...plane.driver.links.values()].map((link) => ({
+      linkId: link.id,
+      peerProcessId: link.peer.processId,
+      phase: link.connected ? "connected" : "broken",
+      openCalls: link.calls.size,
+      sent: link.lastSent,
+      received: link.receivedThrough,
+    })),
+    environment: plane.environment.peers(),
+  };
+}

@@ -1,0 +1,290 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type CapturePoint,
+  type CaptureResponse,
+  ParticipantClient,
+  type ParticipantHelloResponse,
+  type ReceiptsResponse,
+} from "@cutline/proto/participant";
+import type { SnapshotRef } from "@cutline/protocol";
+import { describeError, type Logger } from "@cutline/runtime";
+import { type ClientReadableStream, credentials, Metadata, type ServiceError, status as Status } from "@grpc/grpc-js";
+import { CaptureError, type CaptureErrorCode } from "./errors.ts";
+
+/** The capture contract; both ends must name the same. */
+export const participantProtocolVersion = 1;
+
+export interface ParticipantLimits {
+  /** For one answer to `Hello` or `Settle`. Default 2 s. */
+  readonly answerTimeoutMs: number;
+  /** First and longest pause between tries to reach the application. Defaults 20 ms and 1 s. */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  /** Largest message of the contract; a point has about 60 bytes for each open call. Default 64 MiB. */
+  readonly messageBytesMax: number;
+}
+
+export const defaultParticipantLimits: ParticipantLimits = {
+  answerTimeoutMs: 2_000,
+  retryMinMs: 20,
+  retryMaxMs: 1_000,
+  messageBytesMax: 64 * 1024 * 1024,
+};
+
+export interface ParticipantEvents {
+  /** The application has been greeted, or is known not to be there: calls that waited may go on. */
+  onKnown(): void;
+  /** It was started anew since the last greeting. */
+  onNewInstance(): void;
+  /** Returns whether the next one may come at once; `later`: after `resume`. */
+  onReceipts(receipts: ReceiptsResponse): "next" | "later";
+}
+
+export interface ParticipantOptions {
+  /** host:port. */
+  readonly address: string;
+  readonly agentIncarnation: string;
+  readonly firstCallId: number;
+  readonly limits: ParticipantLimits;
+  readonly logger: Logger;
+}
+
+/** A capture whose instant has passed: where the calls stand, and the state's bytes as they come. */
+export interface OpenCapture {
+  readonly point: CapturePoint;
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+type Phase =
+  /** Not greeted yet. */
+  | { readonly phase: "unknown" }
+  | { readonly phase: "ready"; readonly hello: ParticipantHelloResponse }
+  | { readonly phase: "away"; readonly reason: string }
+  /** It serves, but not this contract. */
+  | { readonly phase: "foreign"; readonly reason: string };
+
+/** The agent's side of the capture contract (docs/reference/capture-contract.md). */
+export class ParticipantSession {
+  readonly #options: ParticipantOptions;
+  readonly #client: ParticipantClient;
+  readonly #stopping = new AbortController();
+  #events: ParticipantEvents | undefined;
+  #phase: Phase = { phase: "unknown" };
+  #instance: string | undefined;
+  #receipts: ClientReadableStream<ReceiptsResponse> | undefined;
+
+  constructor(options: ParticipantOptions) {
+    this.#options = options;
+    const { retryMinMs, retryMaxMs, messageBytesMax } = options.limits;
+    this.#client = new ParticipantClient(options.address, credentials.createInsecure(), {
+      "grpc.enable_http_proxy": 0,
+      "grpc.enable_retries": 0,
+      "grpc.initial_reconnect_backoff_ms": retryMinMs,
+      "grpc.min_reconnect_backoff_ms": retryMinMs,
+      "grpc.max_reconnect_backoff_ms": retryMaxMs,
+      "grpc.max_receive_message_length": messageBytesMax,
+    });
+  }
+
+  get ready(): boolean {
+    return this.#phase.phase !== "unknown";
+  }
+
+  /** Why the application cannot be reached. */
+  get error(): string | undefined {
+    return this.#phase.phase === "away" ? this.#phase.reason : undefined;
+  }
+
+  get confirmsReceipt(): boolean {
+    return this.#phase.phase === "ready";
+  }
+
+  /** Why no capture is possible now. */
+  get unreadyReason(): string | undefined {
+    switch (this.#phase.phase) {
+      case "ready":
+        return undefined;
+      case "unknown":
+        return "the application has not answered yet";
+      default:
+        return this.#phase.reason;
+    }
+  }
+
+  /** Greets the application, and again whenever it has gone, until `stop`. */
+  start(events: ParticipantEvents): void {
+    this.#events = events;
+    this.#keepGreeting().catch((error) =>
+      this.#options.logger.error({ error }, "the application is not greeted any more"),
+    );
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#receipts?.cancel();
+    this.#client.close();
+  }
+
+  /** After `onReceipts` said `later`. */
+  resume(): void {
+    this.#receipts?.resume();
+  }
+
+  /** See `Participant.Settle`. */
+  settle(callIds: number[]): Promise<{ stillOpen: number[] }> {
+    return new Promise((resolve, reject) => {
+      this.#client.settle({ callIds }, new Metadata(), { deadline: this.#deadline() }, (error, response) => {
+        if (error !== null) reject(error);
+        else resolve(response);
+      });
+    });
+  }
+
+  /**
+   * Has the application captured. Resolves at the point; before it and while the chunks come `signal` ends it all.
+   * Rejects with a {@link CaptureError}.
+   */
+  async capture(
+    ref: SnapshotRef,
+    deadlineMs: number,
+    stateBytesMax: number,
+    signal: AbortSignal,
+  ): Promise<OpenCapture> {
+    if (this.#phase.phase !== "ready") {
+      throw new CaptureError("ApplicationUnreachable", `the state cannot be captured: ${this.unreadyReason}`);
+    }
+    const { snapshotId, attempt } = ref;
+    const call = this.#client.capture({ snapshotId, attempt, deadlineMs, stateBytesMax });
+    const abort = () => call.cancel();
+    signal.addEventListener("abort", abort, { once: true });
+    call.once("close", () => signal.removeEventListener("abort", abort));
+    // The application keeps the deadline itself; this is for one that does not.
+    const overdue = setTimeout(() => call.cancel(), deadlineMs + captureGraceMs);
+    const responses = call[Symbol.asyncIterator]() as AsyncIterator<CaptureResponse>;
+    try {
+      const first = await responses.next();
+      const body = first.done === true ? undefined : first.value.body;
+      if (body?.$case === "point") return { point: body.value, chunks: () => chunksOf(responses, signal) };
+      call.cancel();
+      throw new CaptureError(
+        "CaptureRefused",
+        `the application answered ${body?.$case ?? "nothing"} instead of a point`,
+      );
+    } catch (error) {
+      throw toCaptureError(error, signal, deadlineMs);
+    } finally {
+      clearTimeout(overdue);
+    }
+  }
+
+  async #keepGreeting(): Promise<void> {
+    const { retryMinMs, retryMaxMs } = this.#options.limits;
+    let pauseMs = retryMinMs;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        const hello = await this.#hello();
+        pauseMs = retryMinMs;
+        this.#greeted(hello);
+        const reason = await this.#followReceipts();
+        this.#become({ phase: "away", reason: `the application has gone: ${reason}` });
+      } catch (error) {
+        const { code, details } = error as ServiceError;
+        const phase = code === Status.UNIMPLEMENTED || code === Status.FAILED_PRECONDITION ? "foreign" : "away";
+        this.#become({ phase, reason: `the application cannot be greeted: ${details ?? describeError(error)}` });
+      }
+      await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => "stopping");
+      pauseMs = Math.min(pauseMs * 2, retryMaxMs);
+    }
+  }
+
+  #hello(): Promise<ParticipantHelloResponse> {
+    const { agentIncarnation, firstCallId } = this.#options;
+    const request = { protocolVersion: participantProtocolVersion, agentIncarnation, firstCallId };
+    return new Promise((resolve, reject) => {
+      this.#client.hello(request, new Metadata(), { deadline: this.#deadline() }, (error, response) => {
+        if (error !== null) reject(error);
+        else resolve(response);
+      });
+    });
+  }
+
+  #greeted(hello: ParticipantHelloResponse): void {
+    if (this.#instance !== undefined && this.#instance !== hello.instance) this.#events?.onNewInstance();
+    this.#instance = hello.instance;
+    this.#become({ phase: "ready", hello });
+  }
+
+  /** Resolves with why the stream ended. */
+  #followReceipts(): Promise<string> {
+    return new Promise((resolve) => {
+      const stream = this.#client.receipts({});
+      this.#receipts = stream;
+      stream.on("data", (receipts: ReceiptsResponse) => {
+        if (this.#events?.onReceipts(receipts) === "later") stream.pause();
+      });
+      stream.once("error", (error: ServiceError) => resolve(error.details || error.message));
+      stream.once("end", () => resolve("it ended its receipts"));
+    });
+  }
+
+  #become(phase: Phase): void {
+    const before = this.#phase;
+    this.#phase = phase;
+    if (before.phase !== phase.phase) {
+      const { logger } = this.#options;
+      if (phase.phase === "ready")
+        logger.info({ instance: phase.hello.instance, sdk: phase.hello.sdk }, "application greeted");
+      else if ("reason" in phase && !this.#stopping.signal.aborted) {
+        logger.warn({ phase: phase.phase, reason: phase.reason }, "application cannot be captured");
+      }
+    }
+    this.#events?.onKnown();
+  }
+
+  #deadline(): Date {
+    return new Date(Date.now() + this.#options.limits.answerTimeoutMs);
+  }
+}
+
+/** What an application may take beyond the deadline it was told. */
+const captureGraceMs = 500;
+
+async function* chunksOf(responses: AsyncIterator<CaptureResponse>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const next = await responses.next();
+      const body = next.done === true ? undefined : next.value.body;
+      if (body?.$case === "end") {
+        // Reads the status too, so that the call ends in order.
+        await responses.next();
+        return;
+      }
+      if (body?.$case !== "stateChunk") {
+        throw new CaptureError("StateDamaged", `the application sent ${body?.$case ?? "no end"} behind its state`);
+      }
+      yield body.value;
+    }
+  } catch (error) {
+    throw toCaptureError(error, signal, undefined);
+  } finally {
+    await responses.return?.();
+  }
+}
+
+/** `deadlineMs` undefined: the point has passed, and it was the state that did not come. */
+function toCaptureError(error: unknown, signal: AbortSignal, deadlineMs: number | undefined): CaptureError {
+  if (error instanceof CaptureError) return error;
+  if (signal.aborted) return new CaptureError("CaptureAborted", "the capture was given up", { cause: error });
+  const { code, details } = error as Partial<ServiceError>;
+  const said = details ?? describeError(error);
+  if (said.startsWith("StateTooLarge:")) return new CaptureError("StateTooLarge", said, { cause: error });
+  if (deadlineMs === undefined) {
+    return new CaptureError("StateUnreadable", `the state did not come to its end: ${said}`, { cause: error });
+  }
+  if (code === Status.DEADLINE_EXCEEDED || code === Status.CANCELLED) {
+    const message = `the application was not captured within ${deadlineMs} ms: ${said}`;
+    return new CaptureError("CaptureTimedOut", message, { cause: error });
+  }
+  const mapped: CaptureErrorCode = code === Status.UNAVAILABLE ? "ApplicationUnreachable" : "CaptureRefused";
+  return new CaptureError(mapped, `the application did not capture its state: ${said}`, { cause: error });
+}

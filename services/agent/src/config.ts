@@ -1,0 +1,140 @@
+import { type ConfigOf, choice, defineConfig, integer, list, logLevels, text } from "@cutline/runtime";
+import { defaultCaptureLimits } from "./capture/limits.ts";
+import { defaultCallLimits } from "./dataplane/call/call-host.ts";
+import { defaultLinkLimits } from "./dataplane/link/link.ts";
+import { defaultMeshLimits } from "./dataplane/link/mesh.ts";
+
+const capture = defaultCaptureLimits;
+const call = defaultCallLimits;
+const link = defaultLinkLimits;
+const mesh = defaultMeshLimits;
+
+/** Everything that can be set from outside. */
+export const agentConfig = defineConfig({
+  logLevel: choice("CUTLINE_LOG_LEVEL", logLevels, { default: "info", doc: "What is logged." }),
+  processId: text("CUTLINE_PROCESS_ID", {
+    required: true,
+    doc: "namespace/name of the process this agent stands beside, in lower case.",
+  }),
+  labels: list("CUTLINE_LABELS", { default: [], doc: "key=value pairs that scopes of snapshots can select by." }),
+  coordinatorAddress: text("CUTLINE_COORDINATOR_ADDRESS", {
+    default: "127.0.0.1:7401",
+    doc: "host:port where the coordinator serves agents.",
+  }),
+  applicationAddress: text("CUTLINE_APPLICATION_ADDRESS", {
+    required: true,
+    doc: "host:port where the application serves gRPC without TLS.",
+  }),
+  captureSource: text("CUTLINE_CAPTURE", {
+    default: "none",
+    doc: "Where the state comes from: participant (exact), http://HOST:PORT/PATH, file:///PATH, or none (stateless).",
+  }),
+  authorities: list("CUTLINE_AUTHORITIES", {
+    default: [],
+    doc: "host:port names under which clients dial this process.",
+  }),
+  outboundHost: text("CUTLINE_OUTBOUND_HOST", {
+    default: "127.0.0.1",
+    doc: "Where the application reaches this agent (grpc_proxy).",
+  }),
+  outboundPort: integer("CUTLINE_OUTBOUND_PORT", {
+    default: 15_001,
+    max: 65_535,
+    unit: "port",
+    doc: "0: any free port.",
+  }),
+  inboundHost: text("CUTLINE_INBOUND_HOST", {
+    default: "127.0.0.1",
+    doc: "Where callers without an agent reach the application.",
+  }),
+  inboundPort: integer("CUTLINE_INBOUND_PORT", {
+    default: 15_006,
+    max: 65_535,
+    unit: "port",
+    doc: "0: any free port.",
+  }),
+  linkHost: text("CUTLINE_LINK_HOST", { default: "127.0.0.1", doc: "Where other agents reach this one." }),
+  linkPort: integer("CUTLINE_LINK_PORT", { default: 15_008, max: 65_535, unit: "port", doc: "0: any free port." }),
+  linkAdvertisedHost: text("CUTLINE_LINK_ADVERTISED_HOST", {
+    doc: "The host that other agents dial; not set: CUTLINE_LINK_HOST.",
+  }),
+  directoryWaitMs: integer("CUTLINE_DIRECTORY_WAIT_MS", {
+    default: 2_000,
+    unit: "ms",
+    doc: "At start-up, how long calls wait for the coordinator's directory before they go on without it.",
+  }),
+  captureTimeoutMs: integer("CUTLINE_CAPTURE_TIMEOUT_MS", {
+    default: capture.captureTimeoutMs,
+    min: 10,
+    unit: "ms",
+    doc: "How long a capture may hold the traffic before it is given up.",
+  }),
+  settleTimeoutMs: integer("CUTLINE_SETTLE_TIMEOUT_MS", {
+    default: capture.settleTimeoutMs,
+    min: 10,
+    unit: "ms",
+    doc: "How long an exact cut waits for what the application has sent to come out of its sockets.",
+  }),
+  drainTimeoutMs: integer("CUTLINE_DRAIN_TIMEOUT_MS", {
+    default: capture.drainTimeoutMs,
+    unit: "ms",
+    doc: "Boundary capture: how long calls in process may take to finish before each try.",
+  }),
+  guardMs: integer("CUTLINE_GUARD_MS", {
+    default: capture.guardMs,
+    unit: "ms",
+    doc: "Boundary capture: how long nothing may cross after the state was read.",
+  }),
+  stateBytesMax: integer("CUTLINE_STATE_BYTES_MAX", {
+    default: capture.stateBytesMax,
+    min: 1,
+    unit: "bytes",
+    doc: "Largest local state.",
+  }),
+  stateMemoryBytesMax: integer("CUTLINE_STATE_MEMORY_BYTES_MAX", {
+    default: capture.stateMemoryBytesMax,
+    unit: "bytes",
+    doc: "Of one local state, until it is uploaded; what is over goes to a temporary file.",
+  }),
+  recordedBytesMax: integer("CUTLINE_RECORDED_BYTES_MAX", {
+    default: capture.recordedBytesMax,
+    min: 1_024,
+    unit: "bytes",
+    doc: "Frames kept for channel states, all snapshots together; beyond it the snapshot is given up.",
+  }),
+  messageBytesMax: integer("CUTLINE_MESSAGE_BYTES_MAX", {
+    default: call.messageBytesMax,
+    min: 1_024,
+    unit: "bytes",
+    doc: "Largest message of a call; a larger one is answered RESOURCE_EXHAUSTED.",
+  }),
+  callWindowBytes: integer("CUTLINE_CALL_WINDOW_BYTES", {
+    default: call.windowBytes,
+    min: 1_024,
+    unit: "bytes",
+    doc: "Credit of each direction of a call on a link.",
+  }),
+  unacknowledgedBytesMax: integer("CUTLINE_LINK_UNACKNOWLEDGED_BYTES_MAX", {
+    default: link.unacknowledgedBytesMax,
+    min: 1_048_576,
+    unit: "bytes",
+    doc: "Kept on one link until the peer has acknowledged it; beyond it calls wait.",
+  }),
+  openCallsMax: integer("CUTLINE_LINK_OPEN_CALLS_MAX", {
+    default: link.openCallsMax,
+    min: 1,
+    doc: "Calls open on one link; more are answered RESOURCE_EXHAUSTED.",
+  }),
+  resumeTimeoutMs: integer("CUTLINE_LINK_RESUME_TIMEOUT_MS", {
+    default: mesh.resumeTimeoutMs,
+    unit: "ms",
+    doc: "How long a broken link is kept for a resume.",
+  }),
+  stopGraceMs: integer("CUTLINE_STOP_GRACE_MS", {
+    default: 10_000,
+    unit: "ms",
+    doc: "After SIGTERM, how long open calls and running snapshots have to finish.",
+  }),
+});
+
+export type AgentConfig = ConfigOf<typeof agentConfig>;

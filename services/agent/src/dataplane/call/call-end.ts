@@ -1,0 +1,523 @@
+import type { CallEvents, CallStream, HeaderList, ResetCause } from "../http2/port.ts";
+import { ResetCode } from "../http2/port.ts";
+import { FrameError, FrameFlag, FrameType } from "../link/codec.ts";
+import { encodeHeaders } from "../link/headers.ts";
+import type { ArrivedFrame, Link } from "../link/link.ts";
+import { decodeReset, encodeReset, GrpcStatus, statusAnswer, statusTrailers } from "./answers.ts";
+import type { ApplicationNames, CallHeaders, CallHost, CallRole } from "./call-host.ts";
+import { Credit } from "./credit.ts";
+import { standsBefore } from "./gate.ts";
+import { type InboundFrame, InboundQueue } from "./inbound-queue.ts";
+import { KeptRequest } from "./kept-request.ts";
+import { type OutboundItem, OutboundQueue } from "./outbound-queue.ts";
+import { everything, type Position } from "./position.ts";
+import { type BodySplitter, GrpcSplitter, type MessagePiece, OpaqueSplitter } from "./splitter.ts";
+
+/**
+ * One end of a call that crosses a link. Carries frames both ways, keeps what the application may not have received,
+ * and knows at every instant what stands where. All methods are synchronous.
+ */
+export class CallEnd implements CallEvents {
+  readonly role: CallRole;
+  readonly link: Link;
+  readonly callId: number;
+  readonly method: string;
+  /** Caller: the id the application gave (`undefined`: it gave none). Callee: the agent's, once it is handed over. */
+  applicationId: number | undefined;
+  /** The application's epoch in which it made the call; see `cutline-epoch`. */
+  readonly epoch: number;
+  readonly inbound = new InboundQueue();
+  readonly outbound = new OutboundQueue();
+  readonly request: KeptRequest;
+  /** While a cut settles: what the application had sent at its capture. */
+  cutTarget: Position | undefined;
+
+  readonly #host: CallHost;
+  readonly #splitter: BodySplitter;
+  readonly #credit: Credit;
+  #stream: CallStream | undefined;
+  #streamFull = false;
+  #paused = false;
+  /** Caller: the opening headers have been numbered. */
+  #opened = false;
+  /** Nothing more arrives / is sent over the link. */
+  #inboundEnded = false;
+  #outboundEnded = false;
+  #resetArrived: InboundFrame | undefined;
+  #headersHanded = false;
+  #applicationGone = false;
+  #abandoned = false;
+  /** Callee: the application was told of a reset, and may not have begun what it was handed before. */
+  #unsettled = false;
+  #finished = false;
+
+  constructor(
+    role: CallRole,
+    host: CallHost,
+    link: Link,
+    callId: number,
+    headers: CallHeaders,
+    application: ApplicationNames,
+  ) {
+    this.role = role;
+    this.#host = host;
+    this.link = link;
+    this.callId = callId;
+    this.method = headers.method;
+    this.applicationId = application.id;
+    this.epoch = application.epoch;
+    this.request = new KeptRequest(host.limits.requestKeptBytesMax);
+    this.#splitter = headers.isGrpc ? new GrpcSplitter(host.limits.messageBytesMax) : new OpaqueSplitter();
+    this.#credit = new Credit(host.limits.windowBytes);
+  }
+
+  /** Caller: the application's stream, whose opening headers go first. */
+  begin(stream: CallStream, headers: HeaderList, endStream: boolean): void {
+    this.#stream = stream;
+    this.#fromApplication(FrameType.open, 0, encodeHeaders(headers), "headers");
+    if (endStream) this.onEnd();
+  }
+
+  /** Callee: whether the application was given the call. */
+  get isHanded(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  /** Nothing more comes out of the application for this call. */
+  get isSilent(): boolean {
+    return this.#outboundEnded || this.#applicationGone || this.outbound.read.end;
+  }
+
+  /** Callee: the handler may be at work; it was handed the call and has not answered to the end. */
+  get isInProcess(): boolean {
+    return this.role === "callee" && this.isHanded && !this.isSilent;
+  }
+
+  /** A message has crossed between application and agent in part, in either direction. */
+  get isInsideMessage(): boolean {
+    return this.#splitter.inMessage || this.inbound.handedInsideMessage;
+  }
+
+  // From the link
+
+  /** Throws {@link FrameError} when the frame does not fit the call. */
+  arrive(frame: ArrivedFrame): InboundFrame {
+    checkDirection(this.role, frame.type);
+    if (frame.type === FrameType.message) this.#credit.noteArrived(frame.payload.length);
+    const inbound = this.inbound.append(frame);
+    if (inbound.role.part === "end") this.#inboundEnded = true;
+    if (frame.type === FrameType.reset) this.#resetArrived = inbound;
+    if (this.role === "callee" && inbound.role.part === "message" && inbound.role.index === 0) {
+      this.request.keep(frame.payload);
+    }
+    return inbound;
+  }
+
+  credited(grantedBytes: number): void {
+    if (this.#credit.takeGrant(grantedBytes) === "more") this.pumpToLink();
+  }
+
+  /** After a reconnect: grants may have been lost. */
+  regrant(): void {
+    const grant = this.#credit.repeatedGrant;
+    if (grant !== undefined) this.link.grant(this.callId, grant);
+  }
+
+  /** Hands over what may be handed over now. */
+  pumpToApplication(): void {
+    for (let frame = this.inbound.next; frame !== undefined; frame = this.inbound.next) {
+      if (this.#abandoned || !this.#mayHand(frame)) return;
+      if (this.#streamFull && !this.#skipToReset()) return;
+      const next = this.inbound.next ?? frame;
+      this.inbound.advance();
+      this.#host.gate.noteCrossing();
+      this.#hand(next);
+    }
+    this.#finishIfOver();
+  }
+
+  /** Sends what may be sent now. */
+  pumpToLink(): void {
+    if (this.#outboundEnded) return;
+    for (let item = this.outbound.next; item !== undefined; item = this.outbound.next) {
+      if (!this.#maySend(item)) break;
+      this.outbound.takeNext();
+      this.#send(item);
+    }
+    this.#paceReading();
+  }
+
+  /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
+  linkLost(reason: string): void {
+    this.#outboundEnded = true;
+    this.#inboundEnded = true;
+    this.outbound.clear();
+    this.inbound.takeAll(() => undefined);
+    if (this.role === "caller") this.#answer(GrpcStatus.unavailable, reason);
+    else this.#stream?.reset(ResetCode.cancel);
+    this.#host.gate.noteCrossing();
+    this.#finishIfOver();
+  }
+
+  // What the application has received
+
+  /** The application has received this much of the call. */
+  received(position: Position): void {
+    this.inbound.takeReceived(position, this.#deliver);
+    this.#offerCredit();
+    this.#finishIfOver();
+  }
+
+  /** The application has ended the call on its side: it received what it was handed, and will send nothing more. */
+  endedAtApplication(): void {
+    this.inbound.takeHanded(this.#deliver);
+    this.inbound.takeReceived(everything, this.#deliver);
+    this.#finishIfOver();
+  }
+
+  /** None of what was handed over before a reset can make the application begin any more. */
+  settled(): void {
+    this.#unsettled = false;
+    this.inbound.takeAll(this.#deliver);
+    this.#finishIfOver();
+  }
+
+  // At a cut
+
+  /** Whether all that the application had sent before its cut has come out of its sockets, or will not any more. */
+  get hasSettled(): boolean {
+    return this.isSilent || this.cutTarget === undefined || this.outbound.hasRead(this.cutTarget);
+  }
+
+  /** Whether the call ended with less than the application had sent before its cut. */
+  get hasLostSome(): boolean {
+    const { cutTarget } = this;
+    if (cutTarget === undefined || cutTarget === everything || this.#outboundEnded) return false;
+    return this.#applicationGone && this.outbound.read.messages < cutTarget.messages;
+  }
+
+  /** What the application sent before its cut and the link has not taken: the call's share of the outbox. */
+  outbox(): OutboundItem[] {
+    const { cutTarget } = this;
+    const items: OutboundItem[] = [];
+    for (const item of this.outbound.remaining()) {
+      if (cutTarget === undefined || !standsBefore(cutTarget, item)) break;
+      items.push(item);
+    }
+    return items;
+  }
+
+  /**
+   * The caller's application no longer knows the call: it ended it before the cut, and what may still come out of its
+   * sockets can make no difference to it any more. The reset goes out in front of the marker.
+   */
+  abandon(): void {
+    this.endedAtApplication();
+    this.#abandoned = true;
+    this.#endOutbound(encodeReset(ResetCode.cancel));
+    this.#stream?.reset(ResetCode.cancel);
+  }
+
+  /** Reads on in spite of missing credit: what was sent before the cut must come out of the sockets. */
+  readForCut(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#stream?.resume();
+  }
+
+  /** The cut is made and traffic flows again: what had to be kept for it may go. */
+  afterCut(): void {
+    this.cutTarget = undefined;
+    if (this.#outboundEnded) this.outbound.clear();
+    if (this.#abandoned) this.#inboundEnded = true;
+    const reset = this.outbound.lastReset;
+    if (reset !== undefined) this.#endOutbound(reset.payload);
+    if (this.#nobodyReceives && this.outbound.isEmpty) this.inbound.takeAll(this.#deliver);
+    this.pumpToLink();
+    this.pumpToApplication();
+  }
+
+  // From the application
+
+  onHeaders(headers: HeaderList, endStream: boolean): void {
+    if (endStream) this.#fromApplication(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
+    else this.#fromApplication(FrameType.headers, 0, encodeHeaders(headers), "headers");
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.outbound.read.end || this.#outboundEnded) return;
+    if (this.#splitter.split(chunk, this.#onPiece) === "tooLarge") this.#refuseMessage();
+  }
+
+  onTrailers(headers: HeaderList): void {
+    if (this.role === "callee") this.#fromApplication(FrameType.trailers, 0, encodeHeaders(headers), "end");
+    else this.onEnd();
+  }
+
+  onEnd(): void {
+    this.#fromApplication(FrameType.halfClose, 0, undefined, "end");
+  }
+
+  onReset(code: number, cause?: ResetCause): void {
+    // After `answered` the application has its answer, or will have: only its unfinished request ends here.
+    if (cause !== "answered") this.#applicationGone = true;
+    if (this.#abandoned) return;
+    if (this.role === "callee" && cause === "connection") {
+      const reason = this.#host.applicationError ?? "the connection to the application broke";
+      this.#answerForApplication(GrpcStatus.unavailable, reason);
+    } else {
+      this.#resetPeer(code);
+    }
+  }
+
+  onDrain(): void {
+    this.#streamFull = false;
+    this.#offerCredit();
+    this.pumpToApplication();
+  }
+
+  readonly #deliver = (frame: InboundFrame): void => {
+    this.link.delivered(frame);
+  };
+
+  /** Whether what is handed over counts as received only when the application says so. */
+  get #confirms(): boolean {
+    return this.#host.confirmsReceipt && this.applicationId !== undefined;
+  }
+
+  /** What the call still brings makes no difference to the application. */
+  get #nobodyReceives(): boolean {
+    if (this.#unsettled) return false;
+    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#outboundEnded);
+  }
+
+  /** During a capture nobody knows yet on which side of the cut the application's receiving stands. */
+  get #undecided(): boolean {
+    return this.#confirms && this.#host.gate.fromApplication !== "open";
+  }
+
+  readonly #onPiece = (piece: MessagePiece): void => {
+    const item: OutboundItem = {
+      type: FrameType.message,
+      flags: piece.endOfMessage ? FrameFlag.endOfMessage : 0,
+      payload: piece.bytes,
+      role: { part: "message", index: piece.messageIndex },
+      offsetBytes: piece.offsetBytes,
+      messageBytes: piece.messageBytes,
+    };
+    this.#take(item, piece.endOfMessage);
+  };
+
+  #fromApplication(type: number, flags: number, payload: Buffer | undefined, part: "headers" | "end"): void {
+    if (this.#outboundEnded || (this.outbound.read.end && type !== FrameType.reset)) return;
+    this.#take({ type, flags, payload: payload ?? nothing, role: { part }, offsetBytes: 0, messageBytes: 0 }, false);
+  }
+
+  /** A reset waits for nothing (RFC 9113, section 6.4), except for a cut to be made. */
+  #resetPeer(code: number): void {
+    if (this.#outboundEnded) return;
+    const payload = encodeReset(code);
+    if (this.#host.gate.fromApplication !== "open") this.#fromApplication(FrameType.reset, 0, payload, "end");
+    else {
+      this.#host.gate.noteCrossing();
+      this.#endOutbound(payload);
+      if (this.#applicationGone) this.inbound.takeAll(this.#deliver);
+      this.#finishIfOver();
+    }
+  }
+
+  /** Drops what has not gone out, and tells the peer, if it has heard of the call at all, that nothing more comes. */
+  #endOutbound(reset: Uint8Array): void {
+    this.outbound.clear();
+    if (this.#outboundEnded) return;
+    this.#outboundEnded = true;
+    if (this.role === "callee" || this.#opened) this.link.send(FrameType.reset, 0, this.callId, reset);
+    this.#inboundEnded = true;
+  }
+
+  #take(item: OutboundItem, endOfMessage: boolean): void {
+    this.outbound.noteRead(item, endOfMessage);
+    this.#host.gate.noteCrossing();
+    if (this.outbound.isEmpty && this.#maySend(item)) {
+      this.#send(item);
+      return;
+    }
+    this.outbound.append(item);
+    this.#paceReading();
+  }
+
+  #maySend(item: OutboundItem): boolean {
+    if (!this.#host.gate.mayLeave(item, this.cutTarget)) return false;
+    if (item.type === FrameType.message && !this.#credit.maySend) return false;
+    return this.link.hasRoom;
+  }
+
+  #send(item: OutboundItem): void {
+    if (this.#outboundEnded) return;
+    if (item.type === FrameType.open) this.#opened = true;
+    if (item.type === FrameType.message) this.#credit.noteSent(item.payload.length);
+    this.link.send(item.type, item.flags, this.callId, item.payload);
+    if (item.role.part !== "end") return;
+    this.#outboundEnded = true;
+    if (item.type === FrameType.reset) this.#inboundEnded = true;
+    if (this.role === "callee") {
+      // A server that has sent its status has done with the call.
+      this.#streamFull = false;
+      this.endedAtApplication();
+      if (!this.#undecided) this.inbound.takeAll(this.#deliver);
+    }
+    if (this.#applicationGone) this.inbound.takeAll(this.#deliver);
+    this.#finishIfOver();
+  }
+
+  #mayHand(frame: InboundFrame): boolean {
+    if (this.link.mayDeliver(frame.number) === "hold" || !this.#host.gate.mayEnter(frame.type)) return false;
+    return frame.type !== FrameType.open || this.#host.applicationReady;
+  }
+
+  /** An application that does not read still hears of a reset; what stands before it nobody will get. */
+  #skipToReset(): boolean {
+    const reset = this.#resetArrived;
+    if (reset === undefined || !this.#mayHand(reset)) return false;
+    while (this.inbound.next !== undefined && this.inbound.next !== reset) this.inbound.advance();
+    this.#streamFull = false;
+    return true;
+  }
+
+  #hand(frame: InboundFrame): void {
+    if (this.#nobodyReceives) {
+      if (!this.#undecided) this.inbound.takeAll(this.#deliver);
+      return;
+    }
+    switch (frame.type) {
+      case FrameType.open:
+        this.#open(frame.headers);
+        break;
+      case FrameType.headers:
+        this.#headersHanded = true;
+        this.#stream?.respond(frame.headers, false);
+        break;
+      case FrameType.message:
+        this.#credit.noteHanded(frame.payload.length);
+        if (this.#stream?.write(frame.payload) === "full") this.#streamFull = true;
+        else this.#offerCredit();
+        break;
+      case FrameType.halfClose:
+        this.#stream?.end();
+        break;
+      case FrameType.trailers:
+        this.#handTrailers(frame);
+        break;
+      case FrameType.reset:
+        this.#resetApplication(frame);
+        break;
+    }
+    if (!this.#confirms) this.inbound.takeHanded(this.#deliver);
+  }
+
+  #open(headers: HeaderList): void {
+    const unreachable = this.#host.applicationError;
+    if (unreachable === undefined) {
+      this.#stream = this.#host.openToApplication(this, headers, this);
+      return;
+    }
+    this.#applicationGone = true;
+    this.#answerForApplication(GrpcStatus.unavailable, unreachable);
+  }
+
+  #handTrailers(frame: InboundFrame): void {
+    if ((frame.flags & FrameFlag.trailersOnly) !== 0 && !this.#headersHanded)
+      this.#stream?.respond(frame.headers, true);
+    else this.#stream?.trailers(frame.headers);
+    // The server has answered without reading the whole request, and never will; an application that is still sending
+    // hears of it by itself.
+    if (this.outbound.read.end && !this.#outboundEnded) this.#resetPeer(ResetCode.noError);
+  }
+
+  #resetApplication(frame: InboundFrame): void {
+    const mayBeAtWork = this.isInProcess;
+    this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
+    // Nothing that the application still sends for the call can matter: the peer has forgotten it.
+    this.#outboundEnded = true;
+    this.outbound.clear();
+    if (!mayBeAtWork) return;
+    this.#host.onCancelled(this);
+    if (!this.#confirms) return;
+    this.#unsettled = true;
+    this.#host.onUnsettled(this);
+  }
+
+  #refuseMessage(): void {
+    const { messageBytesMax } = this.#host.limits;
+    const reason = `a message of ${this.#splitter.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`;
+    if (this.role === "callee") {
+      this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
+      this.#stream?.reset(ResetCode.cancel);
+      return;
+    }
+    this.#answer(GrpcStatus.resourceExhausted, reason);
+    // Nothing of the callee's answer may follow the agent's own.
+    this.#applicationGone = true;
+    this.#resetPeer(ResetCode.cancel);
+  }
+
+  /** Callee: ends the call towards its caller, in the application's place. */
+  #answerForApplication(status: string, message: string): void {
+    const { headers } = this.outbound.read;
+    const block = encodeHeaders(headers ? statusTrailers(status, message) : statusAnswer(status, message));
+    this.#fromApplication(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
+  }
+
+  /** Caller: ends the call towards the application, in the callee's place. */
+  #answer(status: string, message: string): void {
+    this.#host.onAnsweredByAgent(this);
+    if (this.#headersHanded) this.#stream?.trailers(statusTrailers(status, message));
+    else this.#stream?.respond(statusAnswer(status, message), true);
+  }
+
+  /** Tops the peer's credit up, unless the application or this call's share of memory is full. */
+  #offerCredit(): void {
+    if (this.#streamFull || this.#inboundEnded) return;
+    // A message that has begun gets through, however much is kept: it cannot be received in part.
+    if (this.inbound.bytes >= this.#host.limits.keptBytesMax && !this.inbound.handedInsideMessage) return;
+    const grant = this.#credit.nextGrant();
+    if (grant !== undefined) this.link.grant(this.callId, grant);
+  }
+
+  #paceReading(): void {
+    const full = this.outbound.bytes >= this.#host.limits.waitingBytesMax;
+    if (full === this.#paused) return;
+    // While a cut waits for this call, it is read whatever waits.
+    if (full && this.cutTarget !== undefined && !this.outbound.hasRead(this.cutTarget)) return;
+    this.#paused = full;
+    if (full) this.#stream?.pause();
+    else this.#stream?.resume();
+  }
+
+  #finishIfOver(): void {
+    if (this.#host.gate.fromApplication !== "open" && !this.outbound.isEmpty) return;
+    if (this.#finished || !this.#inboundEnded || !this.#outboundEnded || !this.inbound.isEmpty) return;
+    this.#finished = true;
+    this.#host.onFinished(this);
+  }
+}
+
+const nothing = new Uint8Array(0);
+
+const fromCaller: ReadonlySet<number> = new Set([
+  FrameType.open,
+  FrameType.message,
+  FrameType.halfClose,
+  FrameType.reset,
+]);
+const fromCallee: ReadonlySet<number> = new Set([
+  FrameType.headers,
+  FrameType.message,
+  FrameType.trailers,
+  FrameType.reset,
+]);
+
+function checkDirection(role: CallRole, type: number): void {
+  if ((role === "callee" ? fromCaller : fromCallee).has(type)) return;
+  throw new FrameError(`frame type ${type} does not come from a ${role === "callee" ? "caller" : "callee"}`);
+}

@@ -1,0 +1,154 @@
+import type { HeaderList } from "../http2/port.ts";
+import { FrameFlag, FrameType } from "../link/codec.ts";
+import { decodeHeaders } from "../link/headers.ts";
+import type { ArrivedFrame } from "../link/link.ts";
+import { covers, type FrameRole, type Position } from "./position.ts";
+
+/** A frame that came over the link for the application, with its place in its call. */
+export interface InboundFrame extends ArrivedFrame {
+  readonly role: FrameRole;
+  /** Pieces of messages: where this one begins, and the whole length (0 where a first piece did not tell). */
+  readonly offsetBytes: number;
+  readonly messageBytes: number;
+  /** Opening headers, response headers and trailers; else empty. */
+  readonly headers: HeaderList;
+}
+
+const noHeaders: HeaderList = [];
+
+/**
+ * Frames for the application of one call, in order: first those handed over and not known to be received, then those
+ * not handed over. A frame leaves when the application has received it, because until then it may turn out, at a cut,
+ * to be in flight.
+ */
+export class InboundQueue {
+  #frames: (InboundFrame | undefined)[] = [];
+  #head = 0;
+  #handed = 0;
+  #messages = 0;
+  #messagesHanded = 0;
+  #offset = 0;
+  #messageBytes = 0;
+  #bytes = 0;
+
+  /** Works out the frame's place in the call and appends it. Throws `FrameError` for a header block that is none. */
+  append(frame: ArrivedFrame): InboundFrame {
+    const inbound = this.#locate(frame);
+    this.#frames.push(inbound);
+    this.#bytes += frame.payload.length;
+    return inbound;
+  }
+
+  /** The next frame to hand over. */
+  get next(): InboundFrame | undefined {
+    return this.#frames[this.#handed];
+  }
+
+  /** Notes that `next` has been handed over. */
+  advance(): void {
+    const frame = this.#frames[this.#handed];
+    if (frame?.type === FrameType.message && (frame.flags & FrameFlag.endOfMessage) !== 0) this.#messagesHanded += 1;
+    this.#handed += 1;
+  }
+
+  /** Whole messages handed over since the call began. */
+  get messagesHanded(): number {
+    return this.#messagesHanded;
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#frames.length;
+  }
+
+  /** Payload bytes kept here. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether a message has been handed over in part. */
+  get handedInsideMessage(): boolean {
+    const last = this.#frames[this.#handed - 1];
+    return last !== undefined && last.type === FrameType.message && (last.flags & FrameFlag.endOfMessage) === 0;
+  }
+
+  /** Takes out, in order, the handed frames that the position covers. */
+  takeReceived(position: Position, taken: (frame: InboundFrame) => void): void {
+    while (this.#head < this.#handed) {
+      const frame = this.#frames[this.#head];
+      if (frame === undefined || !covers(position, frame.role)) return;
+      this.#takeHead(frame, taken);
+    }
+  }
+
+  /** Takes out every handed frame but the pieces of a message that has not been handed over to its end. */
+  takeHanded(taken: (frame: InboundFrame) => void): void {
+    let end = this.#handed;
+    if (this.handedInsideMessage) {
+      const role = this.#frames[end - 1]?.role;
+      const index = role?.part === "message" ? role.index : -1;
+      while (end > this.#head) {
+        const before = this.#frames[end - 1]?.role;
+        if (before?.part !== "message" || before.index !== index) break;
+        end -= 1;
+      }
+    }
+    // Counted, because taking one out may move the rest.
+    for (let left = end - this.#head; left > 0; left -= 1) {
+      const frame = this.#frames[this.#head];
+      if (frame === undefined) return;
+      this.#takeHead(frame, taken);
+    }
+  }
+
+  /** Takes out everything: the call is over and nobody will receive the rest. */
+  takeAll(taken: (frame: InboundFrame) => void): void {
+    for (; this.#head < this.#frames.length; ) {
+      const frame = this.#frames[this.#head];
+      if (frame === undefined) break;
+      this.#takeHead(frame, taken);
+    }
+    this.#handed = this.#head;
+  }
+
+  /** All frames that are still here, in order. */
+  *remaining(): Generator<InboundFrame> {
+    for (let at = this.#head; at < this.#frames.length; at += 1) {
+      const frame = this.#frames[at];
+      if (frame !== undefined) yield frame;
+    }
+  }
+
+  #takeHead(frame: InboundFrame, taken: (frame: InboundFrame) => void): void {
+    this.#frames[this.#head] = undefined;
+    this.#head += 1;
+    this.#bytes -= frame.payload.length;
+    if (this.#handed < this.#head) this.#handed = this.#head;
+    if (this.#head >= 64 && this.#head * 2 >= this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#head);
+      this.#handed -= this.#head;
+      this.#head = 0;
+    }
+    taken(frame);
+  }
+
+  #locate(frame: ArrivedFrame): InboundFrame {
+    const { type, flags, number, callId, payload } = frame;
+    if (type !== FrameType.message) {
+      const part = type === FrameType.open || type === FrameType.headers ? "headers" : "end";
+      const headers = part === "headers" || type === FrameType.trailers ? decodeHeaders(payload) : noHeaders;
+      return { type, flags, number, callId, payload, role: { part }, offsetBytes: 0, messageBytes: 0, headers };
+    }
+    const offsetBytes = this.#offset;
+    if (offsetBytes === 0) this.#messageBytes = payload.length >= 5 ? payload.readUInt32BE(1) + 5 : 0;
+    const role: FrameRole = { part: "message", index: this.#messages };
+    const messageBytes = this.#messageBytes;
+    const located = { type, flags, number, callId, payload, role, offsetBytes, messageBytes, headers: noHeaders };
+    if ((flags & FrameFlag.endOfMessage) !== 0) {
+      this.#messages += 1;
+      this.#offset = 0;
+    } else {
+      this.#offset += payload.length;
+    }
+    return located;
+  }
+}

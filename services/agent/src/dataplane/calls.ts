@@ -1,0 +1,170 @@
+import { CallEnd } from "./call/call-end.ts";
+import type { CallHost } from "./call/call-host.ts";
+import { nothingYet, type Position } from "./call/position.ts";
+import type { CallEvents, CallStream, HeaderList } from "./http2/port.ts";
+import { ResetCode } from "./http2/port.ts";
+import { FrameError } from "./link/codec.ts";
+import { decodeHeaders, headerValue, withoutHeaders } from "./link/headers.ts";
+import type { ArrivedFrame, Link } from "./link/link.ts";
+
+/** Metadata between agent and application (docs/reference/capture-contract.md); neither goes further. */
+export const callIdHeader = "cutline-call-id";
+export const epochHeader = "cutline-epoch";
+
+const contractHeaders: ReadonlySet<string> = new Set([callIdHeader, epochHeader]);
+
+export function withoutContractHeaders(headers: HeaderList): HeaderList {
+  return withoutHeaders(headers, contractHeaders);
+}
+
+/** What the last capture said of calls that the application made. */
+interface CutMemory {
+  /** The epoch that ended with it; 0: there was none. */
+  readonly epoch: number;
+  /** Calls that were open at it. */
+  readonly open: ReadonlyMap<number, Position>;
+}
+
+const noCut: CutMemory = { epoch: 0, open: new Map() };
+
+export type Arrival =
+  | { readonly outcome: "call"; readonly call: CallEnd }
+  /** The application had ended the call before a cut: it must not leave any more, and nobody can notice. */
+  | { readonly outcome: "dropped" };
+
+/** All calls between this process's application and its links, by the ids that each side gives them. */
+export class Calls {
+  readonly #host: CallHost;
+  readonly #incoming = new Map<number, CallEnd>();
+  readonly #outgoing = new Map<number, CallEnd>();
+  /** Calls with the environment, of which a cut expects nothing; the application is not known to have ended them. */
+  readonly environmentIds = new Set<number>();
+  /** Calls that the agent has ended with a status of its own; the application is not known to have received it. */
+  readonly answeredByAgent = new Set<number>();
+  #memory = noCut;
+  #nextIncomingId: number;
+  /** Calls without an id since the last capture began: the application uses a client that is not wrapped. */
+  unnamedCalls = 0;
+
+  constructor(host: CallHost, firstIncomingId: number) {
+    this.#host = host;
+    this.#nextIncomingId = firstIncomingId;
+  }
+
+  incoming(id: number): CallEnd | undefined {
+    return this.#incoming.get(id);
+  }
+
+  outgoing(id: number): CallEnd | undefined {
+    return this.#outgoing.get(id);
+  }
+
+  allIncoming(): Iterable<CallEnd> {
+    return this.#incoming.values();
+  }
+
+  allOutgoing(): Iterable<CallEnd> {
+    return this.#outgoing.values();
+  }
+
+  get openCalls(): number {
+    return this.#incoming.size + this.#outgoing.size;
+  }
+
+  /** A call that the application makes, on the link to the process that serves it. */
+  openOutgoing(link: Link, stream: CallStream, headers: HeaderList, endStream: boolean): Arrival {
+    const id = positiveInteger(headerValue(headers, callIdHeader));
+    const epoch = positiveInteger(headerValue(headers, epochHeader)) ?? Number.POSITIVE_INFINITY;
+    if (id === undefined) this.unnamedCalls += 1;
+    const late = id !== undefined && epoch <= this.#memory.epoch;
+    const target = late ? this.#memory.open.get(id) : undefined;
+    if (late && target === undefined) {
+      stream.reset(ResetCode.cancel);
+      return { outcome: "dropped" };
+    }
+    const forwarded = withoutContractHeaders(headers);
+    const call = new CallEnd("caller", this.#host, link, link.takeCallId(), describe(forwarded), { id, epoch });
+    link.calls.set(call.callId, call);
+    if (id !== undefined) this.#outgoing.set(id, call);
+    if (this.#host.gate.fromApplication === "settling") call.cutTarget = target ?? nothingYet;
+    call.begin(stream, forwarded, endStream);
+    return { outcome: "call", call };
+  }
+
+  /** A call that arrived over a link. Throws {@link FrameError} when the peer has no right to its id. */
+  openIncoming(link: Link, frame: ArrivedFrame): CallEnd {
+    if (!link.isPeersCallId(frame.callId)) throw new FrameError(`call id ${frame.callId} is not the peer's to give`);
+    if (link.calls.has(frame.callId)) throw new FrameError(`call ${frame.callId} was opened twice`);
+    if (link.calls.size >= 2 * link.openCallsMax)
+      throw new FrameError(`the peer opened more than ${link.calls.size} calls`);
+    const headers = describe(decodeHeaders(frame.payload));
+    const call = new CallEnd("callee", this.#host, link, frame.callId, headers, { id: undefined, epoch: 0 });
+    link.calls.set(frame.callId, call);
+    return call;
+  }
+
+  /** Names a call that is handed over now. An id that was given and never handed over would be a gap for ever. */
+  nameIncoming(call: CallEnd): number {
+    const id = this.#nextIncomingId;
+    this.#nextIncomingId += 1;
+    call.applicationId = id;
+    this.#incoming.set(id, call);
+    return id;
+  }
+
+  finished(call: CallEnd): void {
+    call.link.calls.delete(call.callId);
+    if (call.applicationId === undefined) return;
+    const table = call.role === "callee" ? this.#incoming : this.#outgoing;
+    if (table.get(call.applicationId) === call) table.delete(call.applicationId);
+  }
+
+  /** Remembers a capture, so that calls of its epoch that come late are known for what they are. */
+  rememberCut(epoch: number, open: ReadonlyMap<number, Position>): void {
+    this.#memory = { epoch, open };
+    this.unnamedCalls = 0;
+  }
+
+  /** Calls of the last cut that never left the application: should one still come, nobody waits for it any more. */
+  dropIfLate(ids: ReadonlySet<number>): void {
+    const open = new Map([...this.#memory.open].filter(([id]) => !ids.has(id)));
+    this.#memory = { epoch: this.#memory.epoch, open };
+  }
+
+  /** The application has ended a call that it made, whether or not it ever came here. */
+  outgoingEnded(id: number): void {
+    this.answeredByAgent.delete(id);
+    this.environmentIds.delete(id);
+    this.#outgoing.get(id)?.endedAtApplication();
+  }
+
+  /** The application was started anew: its ids and epochs begin again. */
+  forgetApplication(): void {
+    this.#memory = noCut;
+    this.environmentIds.clear();
+    this.answeredByAgent.clear();
+  }
+}
+
+/** A stream of the application that leads nowhere: the receiver of its remaining events. */
+export const ignoredEvents: CallEvents = {
+  onHeaders() {},
+  onData() {},
+  onTrailers() {},
+  onEnd() {},
+  onReset() {},
+  onDrain() {},
+};
+
+export function positiveInteger(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[1-9]\d{0,15}$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function describe(headers: HeaderList): { method: string; isGrpc: boolean } {
+  return {
+    method: headerValue(headers, ":path") ?? "",
+    isGrpc: headerValue(headers, "content-type")?.startsWith("application/grpc") ?? false,
+  };
+}

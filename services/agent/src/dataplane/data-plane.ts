@@ -1,0 +1,242 @@
+import type { CutTrigger, SnapshotRef } from "@cutline/protocol";
+import type { Logger } from "@cutline/runtime";
+import type { Recorder } from "../capture/recorder.ts";
+import { Driver, type DriverEvents } from "../driver.ts";
+import { GrpcStatus } from "./call/answers.ts";
+import type { CallEnd } from "./call/call-end.ts";
+import type { CallHost, CallLimits } from "./call/call-host.ts";
+import { Gate } from "./call/gate.ts";
+import { Calls, callIdHeader, ignoredEvents, positiveInteger, withoutContractHeaders } from "./calls.ts";
+import { answerStatus, EnvironmentLedger, passThrough } from "./environment.ts";
+import type { AcceptedConnection, CallEvents, CallStream, HeaderList, Http2Client } from "./http2/port.ts";
+import { headerValue } from "./link/headers.ts";
+import type { LinkLimits } from "./link/link.ts";
+import { Mesh, type MeshLimits, type MeshSelf } from "./link/mesh.ts";
+
+/** What the data plane needs to know of the application. */
+export interface ApplicationSide {
+  /** False: it is not known yet how to hand calls over; they wait. */
+  readonly ready: boolean;
+  /** Why it cannot be reached, where it cannot. */
+  readonly error: string | undefined;
+  /** True: a handed frame counts as received only when the application has said so. */
+  readonly confirmsReceipt: boolean;
+  /** See `Participant.Settle`. */
+  settle(call: CallEnd): void;
+  /** A call was reset while its handler may have been at work. */
+  cancelled(call: CallEnd): void;
+}
+
+export interface DataPlaneOptions {
+  readonly self: MeshSelf;
+  /** The first id of incoming calls; see `ParticipantHelloRequest.first_call_id`. */
+  readonly firstIncomingId: number;
+  /** What stands between the agent and its application's own bookkeeping. */
+  readonly application: ApplicationSide;
+  readonly callLimits: CallLimits;
+  readonly linkLimits: LinkLimits;
+  readonly meshLimits: MeshLimits;
+  readonly recorder: Recorder;
+  readonly applicationClient: Http2Client;
+  /** A client for an authority outside of the mesh. */
+  environmentClient(authority: string): Http2Client | undefined;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+export interface SnapshotEvents extends Omit<DriverEvents, "onOpen" | "onLinkLost"> {
+  onCapture(ref: SnapshotRef, trigger: CutTrigger): void;
+}
+
+/** The traffic of one process: calls out of and into its application, over links or with the environment. */
+export class DataPlane implements CallHost {
+  readonly gate = new Gate();
+  readonly limits: CallLimits;
+  readonly calls: Calls;
+  readonly driver: Driver;
+  readonly mesh: Mesh;
+  readonly environment = new EnvironmentLedger();
+  readonly #options: DataPlaneOptions;
+  readonly #waitingForDirectory: (() => void)[] = [];
+  #directoryKnown = false;
+
+  constructor(options: DataPlaneOptions, events: SnapshotEvents) {
+    this.#options = options;
+    this.limits = options.callLimits;
+    this.calls = new Calls(this, options.firstIncomingId);
+    const { self, recorder, linkLimits, meshLimits, logger, now } = options;
+    this.driver = new Driver(
+      self.processId,
+      recorder,
+      linkLimits,
+      {
+        ...events,
+        onOpen: (link, frame) => this.calls.openIncoming(link, frame),
+        onLinkLost: (link, reason) =>
+          logger.warn({ linkId: link.id, peer: link.peer.processId, reason }, "link given up"),
+      },
+      logger,
+    );
+    this.mesh = new Mesh(self, this.driver, meshLimits, logger, now);
+  }
+
+  get confirmsReceipt(): boolean {
+    return this.#options.application.confirmsReceipt;
+  }
+
+  get applicationReady(): boolean {
+    return this.#options.application.ready;
+  }
+
+  get applicationError(): string | undefined {
+    return this.#options.application.error;
+  }
+
+  openToApplication(call: CallEnd, headers: HeaderList, events: CallEvents): CallStream {
+    const marked = this.confirmsReceipt ? [...headers, callIdHeader, String(this.calls.nameIncoming(call))] : headers;
+    return this.#options.applicationClient.open(marked, false, events);
+  }
+
+  onUnsettled(call: CallEnd): void {
+    this.#options.application.settle(call);
+  }
+
+  onCancelled(call: CallEnd): void {
+    this.#options.application.cancelled(call);
+  }
+
+  onAnsweredByAgent(call: CallEnd): void {
+    this.#noteAnswered(call.applicationId);
+  }
+
+  onFinished(call: CallEnd): void {
+    this.calls.finished(call);
+  }
+
+  /** From here on authorities are looked up; until then new calls wait. */
+  directoryKnown(): void {
+    this.#directoryKnown = true;
+    for (const go of this.#waitingForDirectory.splice(0)) go();
+  }
+
+  /** Hands over what waited for the application to be ready. */
+  applicationCameUp(): void {
+    for (const call of [...this.calls.allIncoming()]) call.pumpToApplication();
+  }
+
+  /** A connection of the application: its calls go to the process that serves their authority, or to the environment. */
+  outboundConnection(connectTarget: string | undefined): AcceptedConnection {
+    return {
+      onCall: (stream, headers, endStream) => {
+        if (this.#directoryKnown) return this.#outbound(stream, headers, endStream, connectTarget);
+        return this.#afterDirectory(stream, headers, endStream, connectTarget);
+      },
+    };
+  }
+
+  /** A connection from a peer without an agent: its calls go to the application as they are. */
+  inboundConnection(peer: string): AcceptedConnection {
+    return {
+      onCall: (stream, headers, endStream) =>
+        passThrough({
+          stream,
+          headers: withoutContractHeaders(headers),
+          endStream,
+          client: this.#options.applicationClient,
+          authority: peer,
+          direction: "inbound",
+          ledger: this.environment,
+          onCrossing: () => this.gate.noteCrossing(),
+          onEnd() {},
+        }),
+    };
+  }
+
+  #outbound(
+    stream: CallStream,
+    headers: HeaderList,
+    endStream: boolean,
+    connectTarget: string | undefined,
+  ): CallEvents {
+    const authority = headerValue(headers, ":authority") ?? connectTarget ?? "";
+    const process = this.mesh.processFor(authority) ?? (connectTarget && this.mesh.processFor(connectTarget));
+    if (process === undefined || process === "") {
+      const client = this.#options.environmentClient(connectTarget ?? authority);
+      return this.#toEnvironment(stream, headers, endStream, connectTarget ?? authority, client);
+    }
+    // No channel leads from a process to itself: such a call is counted as the environment's.
+    if (process === this.#options.self.processId) {
+      return this.#toEnvironment(stream, headers, endStream, authority, this.#options.applicationClient);
+    }
+    const link = this.mesh.linkTo(process);
+    if (link === undefined || !link.mayOpenCall) {
+      const message = link === undefined ? `process ${process} has left` : `too many calls are open to ${process}`;
+      this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
+      answerStatus(stream, link === undefined ? GrpcStatus.unavailable : GrpcStatus.resourceExhausted, message);
+      return ignoredEvents;
+    }
+    const arrival = this.calls.openOutgoing(link, stream, headers, endStream);
+    return arrival.outcome === "call" ? arrival.call : ignoredEvents;
+  }
+
+  #toEnvironment(
+    stream: CallStream,
+    headers: HeaderList,
+    endStream: boolean,
+    authority: string,
+    client: Http2Client | undefined,
+  ): CallEvents {
+    if (client === undefined) {
+      this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
+      answerStatus(stream, GrpcStatus.unavailable, `${authority} is no process of the mesh and no address`);
+      return ignoredEvents;
+    }
+    const id = positiveInteger(headerValue(headers, callIdHeader));
+    if (id !== undefined && this.confirmsReceipt) this.calls.environmentIds.add(id);
+    return passThrough({
+      stream,
+      headers: withoutContractHeaders(headers),
+      endStream,
+      client,
+      authority,
+      direction: "outbound",
+      ledger: this.environment,
+      // What the environment answers is not part of the picture; what the application does with it shows in its state.
+      onCrossing() {},
+      onEnd() {},
+    });
+  }
+
+  #noteAnswered(id: number | undefined): void {
+    if (id !== undefined && this.confirmsReceipt) this.calls.answeredByAgent.add(id);
+  }
+
+  /** At start-up the directory is not there yet; a call made then must not be taken for one with the environment. */
+  #afterDirectory(
+    stream: CallStream,
+    headers: HeaderList,
+    endStream: boolean,
+    connectTarget: string | undefined,
+  ): CallEvents {
+    let inner: CallEvents | undefined;
+    const early: ((events: CallEvents) => void)[] = [];
+    const pass = (event: (events: CallEvents) => void) => {
+      if (inner === undefined) early.push(event);
+      else event(inner);
+    };
+    stream.pause();
+    this.#waitingForDirectory.push(() => {
+      inner = this.#outbound(stream, headers, endStream, connectTarget);
+      for (const event of early.splice(0)) event(inner);
+      stream.resume();
+    });
+    return {
+      onHeaders: (list, end) => pass((events) => events.onHeaders(list, end)),
+      onData: (chunk) => pass((events) => events.onData(chunk)),
+      onTrailers: (list) => pass((events) => events.onTrailers(list)),
+      onEnd: () => pass((events) => events.onEnd()),
+      onReset: (code, cause) => pass((events) => events.onReset(code, cause)),
+      onDrain: () => pass((events) => events.onDrain()),
+    };
+  }
+}

@@ -1,0 +1,148 @@
+import type { EnvironmentPeer } from "@cutline/proto/snapshot";
+import { GrpcStatus, statusAnswer, statusTrailers } from "./call/answers.ts";
+import type { CallEvents, CallStream, HeaderList, Http2Client } from "./http2/port.ts";
+
+type Direction = "inbound" | "outbound";
+
+interface PeerCounts {
+  calls: number;
+  openCalls: number;
+}
+
+/** Peers counted by name; beyond it they are counted together as `other`. */
+const peersMax = 1_000;
+
+/** Counts calls with peers that have no agent: they make a snapshot partial, and are named in it. */
+export class EnvironmentLedger {
+  readonly #peers = new Map<string, PeerCounts>();
+
+  /** Counts a call. The function returned is called when it ends. */
+  count(authority: string, direction: Direction): () => void {
+    let key = `${direction} ${authority}`;
+    if (!this.#peers.has(key) && this.#peers.size >= peersMax) key = `${direction} other`;
+    const counts = this.#peers.get(key) ?? { calls: 0, openCalls: 0 };
+    this.#peers.set(key, counts);
+    counts.calls += 1;
+    counts.openCalls += 1;
+    return () => {
+      counts.openCalls -= 1;
+    };
+  }
+
+  /** Calls that peers without an agent have open into the application. */
+  get openInbound(): number {
+    let open = 0;
+    for (const [key, counts] of this.#peers) if (key.startsWith("inbound ")) open += counts.openCalls;
+    return open;
+  }
+
+  peers(): EnvironmentPeer[] {
+    return [...this.#peers].map(([key, { calls, openCalls }]) => {
+      const [direction = "", authority = ""] = key.split(" ", 2);
+      return { authority, direction, calls, openCalls };
+    });
+  }
+}
+
+export interface EnvironmentCall {
+  readonly stream: CallStream;
+  readonly headers: HeaderList;
+  readonly endStream: boolean;
+  readonly client: Http2Client;
+  readonly authority: string;
+  readonly direction: Direction;
+  readonly ledger: EnvironmentLedger;
+  /** Something of the call has crossed between application and agent. */
+  onCrossing(): void;
+  onEnd(): void;
+}
+
+/** Proxies a call as it is, without numbers. Returns the receiver of the events of `call.stream`. */
+export function passThrough(call: EnvironmentCall): CallEvents {
+  const { stream, client, onCrossing } = call;
+  let answered = false;
+  let openDirections = 2;
+  // Into the application a call counts from its beginning; a peer outside exists once it has answered.
+  let uncount = call.direction === "inbound" ? call.ledger.count(call.authority, "inbound") : undefined;
+  const end = () => {
+    if (openDirections === 0) return;
+    openDirections = 0;
+    uncount?.();
+    call.onEnd();
+  };
+  const directionEnded = () => {
+    if (openDirections === 1) end();
+    else openDirections -= 1;
+  };
+  onCrossing();
+  const away = client.open(call.headers, call.endStream, {
+    onHeaders(headers, endStream) {
+      onCrossing();
+      answered = true;
+      uncount ??= call.ledger.count(call.authority, call.direction);
+      stream.respond(headers, endStream);
+      if (endStream) directionEnded();
+    },
+    onData(chunk) {
+      onCrossing();
+      if (stream.write(chunk) === "full") away.pause();
+    },
+    onTrailers(headers) {
+      onCrossing();
+      stream.trailers(headers);
+      directionEnded();
+    },
+    onEnd() {
+      onCrossing();
+      stream.end();
+      directionEnded();
+    },
+    onReset(code, cause) {
+      onCrossing();
+      if (cause !== "connection") stream.reset(code);
+      else
+        answerStatus(
+          stream,
+          GrpcStatus.unavailable,
+          `${call.authority} cannot be reached: ${client.lastError ?? "no connection"}`,
+          answered,
+        );
+      end();
+    },
+    onDrain() {
+      stream.resume();
+    },
+  });
+  if (call.endStream) directionEnded();
+  return {
+    onHeaders() {},
+    onData(chunk) {
+      onCrossing();
+      if (away.write(chunk) === "full") stream.pause();
+    },
+    onTrailers() {
+      onCrossing();
+      away.end();
+      directionEnded();
+    },
+    onEnd() {
+      onCrossing();
+      away.end();
+      directionEnded();
+    },
+    onReset(code) {
+      onCrossing();
+      away.reset(code);
+      end();
+    },
+    onDrain() {
+      away.resume();
+    },
+  };
+}
+
+/** Ends a call with a status of the agent's own; `answered`: headers went out before. */
+export function answerStatus(stream: CallStream, status: string, message: string, answered = false): void {
+  if (answered) stream.trailers(statusTrailers(status, message));
+  else stream.respond(statusAnswer(status, message), true);
+}

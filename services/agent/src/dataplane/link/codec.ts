@@ -1,0 +1,117 @@
+/**
+ * Frames between two agents (docs/reference/link-protocol.md). Every frame begins with 16 bytes, big-endian:
+ * length of what follows the length field (4), type (1), flags (1), number (6), call id (4); the payload follows.
+ */
+export const frameHeaderBytes = 16;
+
+/** Largest payload of one frame: a piece of a message, a header block, or a handshake body. */
+export const framePayloadBytesMax = 1024 * 1024;
+
+export const FrameType = {
+  open: 1,
+  message: 2,
+  halfClose: 3,
+  headers: 4,
+  trailers: 5,
+  reset: 6,
+  marker: 7,
+  hello: 16,
+  welcome: 17,
+  refusal: 18,
+  acknowledge: 19,
+  credit: 20,
+  ping: 21,
+  pong: 22,
+} as const;
+
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** `message`: the last piece of its message. `trailers`: there were no headers before. */
+export const FrameFlag = { endOfMessage: 1, trailersOnly: 1 } as const;
+
+/** Frames of these types carry numbers and are acknowledged and replayed. */
+export function isNumbered(type: number): boolean {
+  return type >= FrameType.open && type <= FrameType.marker;
+}
+
+const knownTypes: ReadonlySet<number> = new Set(Object.values(FrameType));
+
+export function encodeFrameHeader(
+  type: number,
+  flags: number,
+  number: number,
+  callId: number,
+  payloadBytes: number,
+): Buffer {
+  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  header.writeUInt32BE(frameHeaderBytes - 4 + payloadBytes, 0);
+  header[4] = type;
+  header[5] = flags;
+  header.writeUIntBE(number, 6, 6);
+  header.writeUInt32BE(callId, 12);
+  return header;
+}
+
+export interface FrameSink {
+  /** `payload` is a view of the socket's buffer; keeping it keeps that buffer. */
+  onFrame(type: number, flags: number, number: number, callId: number, payload: Buffer): void;
+}
+
+/** What came over the wire is no frame. The connection it came by must be closed; nothing else is touched. */
+export class FrameError extends Error {
+  readonly code = "LinkFrameInvalid";
+}
+
+/**
+ * Cuts a byte stream into frames. A frame inside one chunk is passed on as a view; one that spans chunks is copied once.
+ * Holds at most one frame (16 bytes + {@link framePayloadBytesMax}).
+ */
+export class FrameDecoder {
+  readonly #sink: FrameSink;
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  #neededBytes = frameHeaderBytes;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  /** Throws {@link FrameError}; after that the decoder must not be used again. */
+  feed(chunk: Buffer): void {
+    if (this.#partsBytes > 0) {
+      this.#parts.push(chunk);
+      this.#partsBytes += chunk.length;
+      if (this.#partsBytes < this.#neededBytes) return;
+      chunk = Buffer.concat(this.#parts, this.#partsBytes);
+      this.#parts = [];
+      this.#partsBytes = 0;
+    }
+    let at = 0;
+    while (chunk.length - at >= frameHeaderBytes) {
+      const payloadBytes = chunk.readUInt32BE(at) - (frameHeaderBytes - 4);
+      const type = chunk[at + 4] ?? 0;
+      if (payloadBytes < 0 || payloadBytes > framePayloadBytesMax) {
+        throw new FrameError(`a frame of ${payloadBytes} payload bytes is outside 0 to ${framePayloadBytesMax}`);
+      }
+      if (!knownTypes.has(type)) throw new FrameError(`frame type ${type} is unknown`);
+      const end = at + frameHeaderBytes + payloadBytes;
+      if (end > chunk.length) {
+        this.#neededBytes = end - at;
+        break;
+      }
+      this.#sink.onFrame(
+        type,
+        chunk[at + 5] ?? 0,
+        chunk.readUIntBE(at + 6, 6),
+        chunk.readUInt32BE(at + 12),
+        chunk.subarray(at + frameHeaderBytes, end),
+      );
+      at = end;
+      this.#neededBytes = frameHeaderBytes;
+    }
+    if (at < chunk.length) {
+      this.#parts.push(at === 0 ? chunk : chunk.subarray(at));
+      this.#partsBytes = chunk.length - at;
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { type Agent, type AgentPorts, createAgent } from "./app.ts";
+export { type AgentConfig, agentConfig } from "./config.ts";

@@ -46,7 +46,17 @@ export class BoundaryCut implements Cutter {
     const { plane, limits } = this.#options;
     try {
       for (let tries = 1; ; tries += 1) {
-        const { readings, doubts } = await this.#read(signal);
+        const read = await this.#read(signal).catch((error) => {
+          // What could not be read to its end, a file that changed meanwhile for one, may be read the next time.
+          if (tries >= limits.triesMax || !(error instanceof CaptureError) || error.code !== "StateUnreadable")
+            throw error;
+          return undefined;
+        });
+        if (read === undefined) {
+          letGo(plane);
+          continue;
+        }
+        const { readings, doubts } = read;
         if (doubts.size === 0 || tries >= limits.triesMax) {
           commit(this.#conclude(readings, doubts, startedMs));
           return;

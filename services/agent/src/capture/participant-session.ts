@@ -189,7 +189,8 @@ export class ParticipantSession {
         this.#become({ phase: "away", reason: `the application has gone: ${reason}` });
       } catch (error) {
         const { code, details } = error as ServiceError;
-        const phase = code === Status.UNIMPLEMENTED || code === Status.FAILED_PRECONDITION ? "foreign" : "away";
+        // Whatever else is wrong, traffic can be handed over as to any server; only a capture is not possible.
+        const phase = code === Status.UNAVAILABLE ? "away" : "foreign";
         this.#become({ phase, reason: `the application cannot be greeted: ${details ?? describeError(error)}` });
       }
       await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => "stopping");

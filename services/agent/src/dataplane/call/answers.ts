@@ -3,9 +3,14 @@ import type { HeaderList } from "../http2/port.ts";
 /** gRPC status codes that the agent gives itself. */
 export const GrpcStatus = { resourceExhausted: "8", unavailable: "14" } as const;
 
-/** Trailers with a status of the agent's own; the message percent-encoded (gRPC over HTTP/2, "Status-Message"). */
+/** Trailers with a status of the agent's own. */
 export function statusTrailers(status: string, message: string): HeaderList {
-  return ["grpc-status", status, "grpc-message", encodeURIComponent(message)];
+  return ["grpc-status", status, "grpc-message", percentEncode(message)];
+}
+
+/** gRPC over HTTP/2, "Percent-Encoded": printable ASCII but for the percent sign stays as it is. */
+function percentEncode(message: string): string {
+  return message.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent);
 }
 
 /** The same as the whole answer (gRPC over HTTP/2, "Trailers-Only"). */

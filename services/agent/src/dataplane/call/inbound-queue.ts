@@ -27,6 +27,8 @@ export class InboundQueue {
   #handed = 0;
   #messages = 0;
   #messagesHanded = 0;
+  /** Of the message that has been handed over in part. */
+  #handedPieces = 0;
   #offset = 0;
   #messageBytes = 0;
   #bytes = 0;
@@ -47,8 +49,13 @@ export class InboundQueue {
   /** Notes that `next` has been handed over. */
   advance(): void {
     const frame = this.#frames[this.#handed];
-    if (frame?.type === FrameType.message && (frame.flags & FrameFlag.endOfMessage) !== 0) this.#messagesHanded += 1;
     this.#handed += 1;
+    if (frame?.type !== FrameType.message) this.#handedPieces = 0;
+    else if ((frame.flags & FrameFlag.endOfMessage) === 0) this.#handedPieces += 1;
+    else {
+      this.#handedPieces = 0;
+      this.#messagesHanded += 1;
+    }
   }
 
   /** Whole messages handed over since the call began. */
@@ -67,8 +74,7 @@ export class InboundQueue {
 
   /** Whether a message has been handed over in part. */
   get handedInsideMessage(): boolean {
-    const last = this.#frames[this.#handed - 1];
-    return last !== undefined && last.type === FrameType.message && (last.flags & FrameFlag.endOfMessage) === 0;
+    return this.#handedPieces > 0;
   }
 
   /** Takes out, in order, the handed frames that the position covers. */
@@ -82,16 +88,7 @@ export class InboundQueue {
 
   /** Takes out every handed frame but the pieces of a message that has not been handed over to its end. */
   takeHanded(taken: (frame: InboundFrame) => void): void {
-    let end = this.#handed;
-    if (this.handedInsideMessage) {
-      const role = this.#frames[end - 1]?.role;
-      const index = role?.part === "message" ? role.index : -1;
-      while (end > this.#head) {
-        const before = this.#frames[end - 1]?.role;
-        if (before?.part !== "message" || before.index !== index) break;
-        end -= 1;
-      }
-    }
+    const end = this.#handed - this.#handedPieces;
     // Counted, because taking one out may move the rest.
     for (let left = end - this.#head; left > 0; left -= 1) {
       const frame = this.#frames[this.#head];
@@ -108,6 +105,7 @@ export class InboundQueue {
       this.#takeHead(frame, taken);
     }
     this.#handed = this.#head;
+    this.#handedPieces = 0;
   }
 
   /** All frames that are still here, in order. */

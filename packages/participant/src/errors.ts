@@ -10,6 +10,7 @@ export type ParticipantErrorCode =
   | "ReceiptStreamsFull"
   | "ServicesAlreadyAdded"
   | "SettleTooLarge"
+  | "ShuttingDown"
   | "StateFailed"
   | "StateNotSerialisable"
   | "StateNotSynchronous"
@@ -24,6 +25,7 @@ const statusOf: Record<ParticipantErrorCode, Status> = {
   ReceiptStreamsFull: Status.RESOURCE_EXHAUSTED,
   ServicesAlreadyAdded: Status.INTERNAL,
   SettleTooLarge: Status.INVALID_ARGUMENT,
+  ShuttingDown: Status.UNAVAILABLE,
   StateFailed: Status.INTERNAL,
   StateNotSerialisable: Status.INTERNAL,
   StateNotSynchronous: Status.INTERNAL,

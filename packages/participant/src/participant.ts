@@ -55,16 +55,19 @@ export function createParticipant(options: ParticipantOptions): Participant {
   const calls = new Calls();
   const sections = new Sections<IncomingCall>();
   const by = { calls, sections };
-  const service = participantService(
-    calls,
-    new Captures({ ...by, state: options.state, contentType: options.contentType }),
-    new Receipts(calls, receiptIntervalMs),
-  );
+  const receipts = new Receipts(calls, receiptIntervalMs);
+  const captures = new Captures({ ...by, state: options.state, contentType: options.contentType });
+  const service = participantService(calls, captures, receipts);
   return {
     server(server) {
       const addService = server.addService.bind(server);
       // Before the wrapping: these work while a capture is pending.
       wrapServer(server, by, () => addService(ParticipantService, service));
+      const tryShutdown = server.tryShutdown.bind(server);
+      server.tryShutdown = (callback) => {
+        receipts.close();
+        tryShutdown(callback);
+      };
       return server;
     },
     client: (client) => wrapClient(client, by),

@@ -11,7 +11,8 @@ type ReceiptsCall = ServerWritableStream<ReceiptsRequest, ReceiptsResponse>;
 export class Receipts {
   readonly #calls: Calls;
   readonly #intervalMs: number;
-  #open = 0;
+  readonly #open = new Set<() => void>();
+  #closing = false;
 
   constructor(calls: Calls, intervalMs: number) {
     this.#calls = calls;
@@ -19,26 +20,36 @@ export class Receipts {
   }
 
   serve(call: ReceiptsCall): void {
-    if (this.#open >= receiptStreamsMax) {
-      const error = new ParticipantError(
-        "ReceiptStreamsFull",
-        `${receiptStreamsMax} Receipts streams are open already`,
-      );
-      call.emit("error", Object.assign(new Error(error.message), statusFor(error)));
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      call.emit("error", Object.assign(new Error(refusal.message), statusFor(refusal)));
       return;
     }
-    this.#open += 1;
     const reporter = new Reporter(this.#calls, call);
     const stopWatching = this.#calls.watch(reporter);
     const timer = setInterval(() => reporter.report(), this.#intervalMs);
     timer.unref();
-    call.once("cancelled", () => {
-      this.#open -= 1;
+    const end = () => {
+      if (!this.#open.delete(end)) return;
       clearInterval(timer);
       stopWatching();
       call.end();
-    });
+    };
+    this.#open.add(end);
+    call.once("cancelled", end);
     reporter.report();
+  }
+
+  /** The server is shutting down, and would wait for the streams, which have no end of their own. */
+  close(): void {
+    this.#closing = true;
+    for (const end of [...this.#open]) end();
+  }
+
+  #refusal(): ParticipantError | undefined {
+    if (this.#closing) return new ParticipantError("ShuttingDown", "the application is shutting down");
+    if (this.#open.size < receiptStreamsMax) return undefined;
+    return new ParticipantError("ReceiptStreamsFull", `${receiptStreamsMax} Receipts streams are open already`);
   }
 }
 

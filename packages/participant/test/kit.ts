@@ -126,9 +126,12 @@ export class Agent {
     });
   }
 
-  settle(callIds: readonly number[]): Promise<void> {
+  /** Answers with those that are still open. */
+  settle(callIds: readonly number[]): Promise<number[]> {
     return new Promise((resolve, reject) => {
-      this.client.settle({ callIds: [...callIds] }, (error) => (error === null ? resolve() : reject(error)));
+      this.client.settle({ callIds: [...callIds] }, (error, answer) =>
+        error === null ? resolve(answer.stillOpen) : reject(error),
+      );
     });
   }
 

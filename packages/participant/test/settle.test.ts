@@ -95,7 +95,7 @@ function brief({ code, details }: grpc.StatusObject) {
 for (const kind of Object.keys(kinds) as Kind[]) {
   test(`${kind}: settled before it arrives, it is not served and leaves no gap`, async (t) => {
     const { agent, call, began, answer } = await application(t);
-    await agent.settle([1]);
+    assert.deepEqual(await agent.settle([1]), []);
     const before = await agent.capture();
     assert.deepEqual([before.point.incomingBegun, before.point.incomingOpen], [{ first: 1, through: 1, also: [] }, []]);
     assert.deepEqual(brief(await call(kind, 1, "settled").status), reset);
@@ -149,7 +149,7 @@ for (const kind of Object.keys(kinds) as Kind[]) {
     const { agent, call, began, answer } = await application(t);
     const running = call(kind, 1, "running");
     await until(() => began.length === 1);
-    await agent.settle([1]);
+    assert.deepEqual(await agent.settle([1]), [1]);
     const { point } = await agent.capture();
     assert.deepEqual(point.incomingBegun, { first: 1, through: 1, also: [] });
     assert.deepEqual(

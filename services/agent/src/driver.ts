@@ -12,7 +12,7 @@ import {
   snapshotKey,
   step,
 } from "@cutline/protocol";
-import type { Logger } from "@cutline/runtime";
+import { describeError, type Logger } from "@cutline/runtime";
 import type { KeptRecord, Recorder } from "./capture/recorder.ts";
 import { FrameError, FrameType } from "./dataplane/link/codec.ts";
 import { type ArrivedFrame, channelIds, Link, type LinkIdentity, type LinkLimits } from "./dataplane/link/link.ts";
@@ -137,13 +137,12 @@ export class Driver {
       if (frame.type === FrameType.marker) this.#markerArrived(link, frame);
       else this.#frameArrived(link, frame);
     } catch (error) {
-      if (!(error instanceof InvariantViolation || error instanceof FrameError)) throw error;
       // The number is taken, and what it stands for is lost: the link cannot go on, not even on another connection.
       this.#logger.error({ error, linkId: link.id, number: frame.number }, "a frame cannot be taken in: link given up");
       if (error instanceof InvariantViolation) {
         for (const { ref } of [...this.state.snapshots.values()]) this.captureFailed(ref, error.code, error.message);
       }
-      this.closeLink(link, `the link broke the protocol: ${error.message}`);
+      this.closeLink(link, `the link broke the protocol: ${describeError(error)}`);
     }
   }
 

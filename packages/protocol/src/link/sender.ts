@@ -62,6 +62,11 @@ export class LinkSender<T> {
     return this.#kept.length - this.#head;
   }
 
+  /** All frames up to here have been acknowledged; 0: none. */
+  get acknowledgedThrough(): FrameNumber {
+    return this.#acknowledged;
+  }
+
   get lastNumber(): FrameNumber {
     return this.#lastNumber;
   }

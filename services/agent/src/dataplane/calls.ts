@@ -143,6 +143,8 @@ export class Calls {
     this.#memory = noCut;
     this.environmentIds.clear();
     this.answeredByAgent.clear();
+    // What the old one had received nobody can say any more, and it makes no difference.
+    for (const call of [...this.#outgoing.values()]) call.endedAtApplication();
   }
 }
 

@@ -40,9 +40,10 @@ export class CallEnd implements CallEvents {
   #paused = false;
   /** Caller: the opening headers have been numbered. */
   #opened = false;
-  /** Nothing more arrives / is sent over the link. */
+  /** Nothing more arrives over the link. */
   #inboundEnded = false;
-  #outboundEnded = false;
+  /** `halfClosed`: only a reset may still be sent over the link. `ended`: nothing. */
+  #sending: "open" | "halfClosed" | "ended" = "open";
   #resetArrived: InboundFrame | undefined;
   #headersHanded = false;
   #applicationGone = false;
@@ -85,7 +86,7 @@ export class CallEnd implements CallEvents {
 
   /** Nothing more comes out of the application for this call. */
   get isSilent(): boolean {
-    return this.#outboundEnded || this.#applicationGone || this.outbound.read.end;
+    return this.#sending !== "open" || this.#applicationGone || this.outbound.read.end;
   }
 
   /** Callee: the handler may be at work; it was handed the call and has not answered to the end. */
@@ -138,7 +139,7 @@ export class CallEnd implements CallEvents {
 
   /** Sends what may be sent now. */
   pumpToLink(): void {
-    if (this.#outboundEnded) return;
+    if (this.#sending === "ended") return;
     for (let item = this.outbound.next; item !== undefined; item = this.outbound.next) {
       if (!this.#maySend(item)) break;
       this.outbound.takeNext();
@@ -149,7 +150,7 @@ export class CallEnd implements CallEvents {
 
   /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
   linkLost(reason: string): void {
-    this.#outboundEnded = true;
+    this.#sending = "ended";
     this.#inboundEnded = true;
     this.outbound.clear();
     this.inbound.takeAll(() => undefined);
@@ -192,7 +193,7 @@ export class CallEnd implements CallEvents {
   /** Whether the call ended with less than the application had sent before its cut. */
   get hasLostSome(): boolean {
     const { cutTarget } = this;
-    if (cutTarget === undefined || cutTarget === everything || this.#outboundEnded) return false;
+    if (cutTarget === undefined || cutTarget === everything || this.#sending !== "open") return false;
     return this.#applicationGone && this.outbound.read.messages < cutTarget.messages;
   }
 
@@ -228,7 +229,7 @@ export class CallEnd implements CallEvents {
   /** The cut is made and traffic flows again: what had to be kept for it may go. */
   afterCut(): void {
     this.cutTarget = undefined;
-    if (this.#outboundEnded) this.outbound.clear();
+    if (this.#sending === "ended") this.outbound.clear();
     if (this.#abandoned) this.#inboundEnded = true;
     const reset = this.outbound.lastReset;
     if (reset !== undefined) this.#endOutbound(reset.payload);
@@ -245,7 +246,7 @@ export class CallEnd implements CallEvents {
   }
 
   onData(chunk: Buffer): void {
-    if (this.outbound.read.end || this.#outboundEnded) return;
+    if (this.outbound.read.end || this.#sending !== "open") return;
     if (this.#splitter.split(chunk, this.#onPiece) === "tooLarge") this.#refuseMessage();
   }
 
@@ -288,7 +289,7 @@ export class CallEnd implements CallEvents {
   /** What the call still brings makes no difference to the application. */
   get #nobodyReceives(): boolean {
     if (this.#unsettled) return false;
-    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#outboundEnded);
+    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#sending === "ended");
   }
 
   /** During a capture nobody knows yet on which side of the cut the application's receiving stands. */
@@ -309,13 +310,13 @@ export class CallEnd implements CallEvents {
   };
 
   #fromApplication(type: number, flags: number, payload: Buffer | undefined, part: "headers" | "end"): void {
-    if (this.#outboundEnded || (this.outbound.read.end && type !== FrameType.reset)) return;
+    if (this.#sending === "ended" || (this.outbound.read.end && type !== FrameType.reset)) return;
     this.#take({ type, flags, payload: payload ?? nothing, role: { part }, offsetBytes: 0, messageBytes: 0 }, false);
   }
 
   /** A reset waits for nothing (RFC 9113, section 6.4), except for a cut to be made. */
   #resetPeer(code: number): void {
-    if (this.#outboundEnded) return;
+    if (this.#sending === "ended") return;
     const payload = encodeReset(code);
     if (this.#host.gate.fromApplication !== "open") this.#fromApplication(FrameType.reset, 0, payload, "end");
     else {
@@ -329,10 +330,12 @@ export class CallEnd implements CallEvents {
   /** Drops what has not gone out, and tells the peer, if it has heard of the call at all, that nothing more comes. */
   #endOutbound(reset: Uint8Array): void {
     this.outbound.clear();
-    if (this.#outboundEnded) return;
-    this.#outboundEnded = true;
-    if (this.role === "callee" || this.#opened) this.link.send(FrameType.reset, 0, this.callId, reset);
+    if (this.#sending === "ended") return;
+    const isOverForPeer = this.#sending === "halfClosed" && this.#inboundEnded;
+    const isKnownToPeer = this.role === "callee" || this.#opened;
+    this.#sending = "ended";
     this.#inboundEnded = true;
+    if (isKnownToPeer && !isOverForPeer) this.link.send(FrameType.reset, 0, this.callId, reset);
   }
 
   #take(item: OutboundItem, endOfMessage: boolean): void {
@@ -353,12 +356,12 @@ export class CallEnd implements CallEvents {
   }
 
   #send(item: OutboundItem): void {
-    if (this.#outboundEnded) return;
+    if (this.#sending === "ended") return;
     if (item.type === FrameType.open) this.#opened = true;
     if (item.type === FrameType.message) this.#credit.noteSent(item.payload.length);
     this.link.send(item.type, item.flags, this.callId, item.payload);
     if (item.role.part !== "end") return;
-    this.#outboundEnded = true;
+    this.#sending = item.type === FrameType.halfClose ? "halfClosed" : "ended";
     if (item.type === FrameType.reset) this.#inboundEnded = true;
     if (this.role === "callee") {
       // A server that has sent its status has done with the call.
@@ -431,14 +434,14 @@ export class CallEnd implements CallEvents {
     else this.#stream?.trailers(frame.headers);
     // The server has answered without reading the whole request, and never will; an application that is still sending
     // hears of it by itself.
-    if (this.outbound.read.end && !this.#outboundEnded) this.#resetPeer(ResetCode.noError);
+    if (this.outbound.read.end && this.#sending === "open") this.#resetPeer(ResetCode.noError);
   }
 
   #resetApplication(frame: InboundFrame): void {
     const mayBeAtWork = this.isInProcess;
     this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
     // Nothing that the application still sends for the call can matter: the peer has forgotten it.
-    this.#outboundEnded = true;
+    this.#sending = "ended";
     this.outbound.clear();
     if (!mayBeAtWork) return;
     this.#host.onCancelled(this);
@@ -496,7 +499,7 @@ export class CallEnd implements CallEvents {
 
   #finishIfOver(): void {
     if (this.#host.gate.fromApplication !== "open" && !this.outbound.isEmpty) return;
-    if (this.#finished || !this.#inboundEnded || !this.#outboundEnded || !this.inbound.isEmpty) return;
+    if (this.#finished || !this.#inboundEnded || this.#sending === "open" || !this.inbound.isEmpty) return;
     this.#finished = true;
     this.#host.onFinished(this);
   }

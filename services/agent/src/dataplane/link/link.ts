@@ -131,6 +131,11 @@ export class Link {
     return this.#receiver.receivedThrough;
   }
 
+  /** Grows with whatever gets across in either direction. */
+  get progress(): number {
+    return this.#receiver.receivedThrough + this.#sender.acknowledgedThrough;
+  }
+
   get lastSent(): number {
     return this.outgoing.lastNumber;
   }

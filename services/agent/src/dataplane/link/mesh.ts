@@ -148,6 +148,7 @@ export class Mesh {
     let pauseMs = this.#limits.retryMinMs;
     let resume = false;
     while (!link.dead && !this.#stopping.signal.aborted) {
+      const progressBefore = link.progress;
       const outcome = await this.#dial(link, resume);
       if (outcome.outcome === "refused") {
         this.#driver.closeLink(link, outcome.message);
@@ -156,7 +157,7 @@ export class Mesh {
       if (outcome.outcome === "lost") {
         resume = true;
         // A connection that breaks as soon as it is made is no better than none.
-        if (outcome.lastedMs >= this.#limits.retryMaxMs) {
+        if (link.progress > progressBefore || outcome.lastedMs >= this.#limits.retryMaxMs) {
           brokenSinceMs = this.#now();
           pauseMs = this.#limits.retryMinMs;
         }

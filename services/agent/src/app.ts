@@ -159,7 +159,7 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     http2Server,
     onConnection: (target) => plane.outboundConnection(target?.authority),
     onTunnel({ host, port, authority }) {
-      return { outcome: "open", host, port, onClosed: plane.environment.count(authority, "outbound") };
+      return { outcome: "open", host, port, onClosed: plane.environment.count(authority, "outbound").ended };
     },
     logger,
   });

@@ -1,16 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Reason } from "@cutline/proto/snapshot";
 import type { SnapshotRef } from "@cutline/protocol";
 import { describeError } from "@cutline/runtime";
 import type { CallEnd } from "../dataplane/call/call-end.ts";
 import type { DataPlane } from "../dataplane/data-plane.ts";
 import type { Http2Client } from "../dataplane/http2/port.ts";
-import { abortError } from "./abort.ts";
+import { abortError, untilAborted } from "./abort.ts";
 import { encodeUnanswered } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";
+import { count, Doubts } from "./doubts.ts";
 import { CaptureError } from "./errors.ts";
 import type { CaptureLimits } from "./limits.ts";
 import { readTwice, type TwoReadings } from "./read-twice.ts";
+import type { CaptureResult } from "./result.ts";
 import { callsOf, letGo, letOutAllThatWasRead, takeOutboxes } from "./standstill.ts";
 import type { StateSource } from "./state-source.ts";
 
@@ -21,6 +22,11 @@ export interface BoundaryCutOptions {
   readonly source: StateSource;
   readonly limits: CaptureLimits;
   now(): number;
+}
+
+interface Try {
+  readonly readings: TwoReadings;
+  readonly doubts: Doubts;
 }
 
 /**
@@ -36,7 +42,7 @@ export class BoundaryCut implements Cutter {
     this.#options = options;
   }
 
-  /** A call was reset while its handler may have been at work, and nobody will hear when it ends. */
+  /** A call was ended while its handler may have been at work, and nobody will hear when it ends. */
   noteCancelled(): void {
     this.#lastCancelledMs = this.#options.now();
   }
@@ -46,22 +52,13 @@ export class BoundaryCut implements Cutter {
     const { plane, limits } = this.#options;
     try {
       for (let tries = 1; ; tries += 1) {
-        const read = await this.#read(signal).catch((error) => {
-          // What could not be read to its end, a file that changed meanwhile for one, may be read the next time.
-          if (tries >= limits.triesMax || !(error instanceof CaptureError) || error.code !== "StateUnreadable")
-            throw error;
-          return undefined;
-        });
-        if (read === undefined) {
-          letGo(plane);
-          continue;
-        }
-        const { readings, doubts } = read;
-        if (doubts.size === 0 || tries >= limits.triesMax) {
-          commit(this.#conclude(readings, doubts, startedMs));
+        const isLast = tries >= limits.triesMax;
+        const made = await this.#try(isLast, signal);
+        if (made !== undefined && (made.doubts.isEmpty || isLast)) {
+          commit(this.#conclude(made, startedMs));
           return;
         }
-        await readings.spool.discard();
+        await made?.readings.spool.discard();
         letGo(plane);
       }
     } finally {
@@ -69,60 +66,69 @@ export class BoundaryCut implements Cutter {
     }
   }
 
-  /** One try: from open traffic to a standstill, with the state read. Doubts: code and message. */
-  async #read(signal: AbortSignal): Promise<{ readings: TwoReadings; doubts: Map<string, string> }> {
-    const { plane, source, limits, applicationClient } = this.#options;
-    const { gate, environment } = plane;
-    const doubts = new Map<string, string>();
+  /** `undefined`: the state could not be read to its end, a file that changed meanwhile for one, and may be the next time. */
+  async #try(isLast: boolean, signal: AbortSignal): Promise<Try | undefined> {
+    const { gate } = this.#options.plane;
+    const doubts = new Doubts();
     gate.toApplication = "noNewCalls";
     await this.#drain(signal);
     gate.toApplication = "closed";
     gate.fromApplication = "frozen";
-    await this.#untilProcessed(applicationClient, doubts);
-    await delay(limits.guardMs, undefined, { signal }).catch(() => "aborted");
+    await this.#untilProcessed(doubts, signal);
+    await this.#guard(signal);
     const crossings = gate.crossings;
-    const inProcess = unansweredCalls(plane).length;
-    const overdue = new CaptureError(
-      "CaptureTimedOut",
-      `reading the state took longer than ${limits.captureTimeoutMs} ms`,
-    );
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(overdue), limits.captureTimeoutMs);
-    const { stateMemoryBytesMax: memoryBytesMax, stateBytesMax: bytesMax } = limits;
+    const readings = await this.#read(signal).catch((error) => {
+      if (isLast || !(error instanceof CaptureError) || error.code !== "StateUnreadable") throw error;
+      return undefined;
+    });
+    if (readings === undefined) return undefined;
     try {
-      const readings = await readTwice(
-        source,
-        { memoryBytesMax, bytesMax },
-        AbortSignal.any([signal, deadline.signal]),
+      await this.#guard(signal);
+    } catch (error) {
+      await readings.spool.discard();
+      throw error;
+    }
+    if (readings.outcome === "different") doubts.add("StateMoved", "the state changed between two readings");
+    if (gate.crossings !== crossings) doubts.add("TrafficDuringReading", "messages crossed while the state was read");
+    this.#doubtCalls(doubts);
+    return { readings, doubts };
+  }
+
+  #doubtCalls(doubts: Doubts): void {
+    const { plane, limits, now } = this.#options;
+    const inProcess = unansweredCalls(plane).length;
+    if (inProcess > 0) {
+      const calls = count(inProcess, "call");
+      doubts.add("CallsInProcess", `${calls} in process did not finish in ${limits.drainTimeoutMs} ms`);
+    }
+    const open = [...callsOf(plane)];
+    if (open.some((call) => call.isInsideMessage)) doubts.add("MessageInPart", "a message had crossed in part");
+    if (open.some((call) => call.isBackedUp)) {
+      doubts.add("BackedUp", "a call stood still for want of room, with messages on either side of the boundary");
+    }
+    const { openInbound } = plane.environment;
+    if (openInbound > 0) {
+      doubts.add(
+        "EnvironmentCallsInProcess",
+        `${count(openInbound, "call")} of callers without an agent were in process`,
       );
-      await delay(limits.guardMs, undefined, { signal }).catch(() => "aborted");
-      if (signal.aborted) {
-        await readings.spool.discard();
-        throw abortError(signal, "the capture");
-      }
-      if (readings.outcome === "different") doubts.set("StateMoved", "the state changed between two readings");
-      if (gate.crossings !== crossings) doubts.set("TrafficDuringReading", "messages crossed while the state was read");
-      if (inProcess > 0)
-        doubts.set(
-          "CallsInProcess",
-          `${inProcess} calls were in process and did not finish in ${limits.drainTimeoutMs} ms`,
-        );
-      if ([...callsOf(plane)].some((call) => call.isInsideMessage)) {
-        doubts.set("MessageInPart", "a message had crossed in part");
-      }
-      if (environment.openInbound > 0) {
-        doubts.set(
-          "EnvironmentCallsInProcess",
-          `${environment.openInbound} calls of callers without an agent were in process`,
-        );
-      }
-      if (this.#options.now() - this.#lastCancelledMs < cancelledDoubtMs) {
-        doubts.set(
-          "CancelledCallMayRun",
-          `a call was cancelled less than ${cancelledDoubtMs} ms before, and its handler may still have been at work`,
-        );
-      }
-      return { readings, doubts };
+    }
+    if (now() - this.#lastCancelledMs < cancelledDoubtMs) {
+      doubts.add(
+        "CancelledCallMayRun",
+        `a call was cancelled less than ${cancelledDoubtMs} ms before, and its handler may still have been at work`,
+      );
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<TwoReadings> {
+    const { source, limits } = this.#options;
+    const { captureTimeoutMs, stateMemoryBytesMax: memoryBytesMax, stateBytesMax: bytesMax } = limits;
+    const overdue = new CaptureError("CaptureTimedOut", `reading the state took longer than ${captureTimeoutMs} ms`);
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(overdue), captureTimeoutMs);
+    try {
+      return await readTwice(source, { memoryBytesMax, bytesMax }, AbortSignal.any([signal, deadline.signal]));
     } finally {
       clearTimeout(timer);
     }
@@ -132,29 +138,36 @@ export class BoundaryCut implements Cutter {
   async #drain(signal: AbortSignal): Promise<void> {
     const { plane, limits, now } = this.#options;
     const deadlineMs = now() + limits.drainTimeoutMs;
-    while (unansweredCalls(plane).length > 0 && now() < deadlineMs && !signal.aborted) {
-      await delay(drainPollMs, undefined, { signal }).catch(() => "aborted");
-    }
-    if (signal.aborted) throw abortError(signal, "the capture");
+    while (unansweredCalls(plane).length > 0 && now() < deadlineMs) await pause(drainPollMs, signal);
   }
 
   /** Everything handed over has gone through the application's HTTP/2, and everything it had written has arrived. */
-  async #untilProcessed(client: Http2Client, doubts: Map<string, string>): Promise<void> {
+  async #untilProcessed(doubts: Doubts, signal: AbortSignal): Promise<void> {
+    const { applicationClient, limits } = this.#options;
+    const deadline = AbortSignal.timeout(Math.max(limits.drainTimeoutMs, limits.guardMs));
     try {
-      await client.barrier();
+      await untilAborted(
+        applicationClient.barrier(),
+        AbortSignal.any([signal, deadline]),
+        "waiting for the application",
+      );
     } catch (error) {
-      doubts.set("ApplicationReadsSlowly", describeError(error));
+      if (signal.aborted) throw abortError(signal, "the capture");
+      doubts.add("ApplicationReadsSlowly", describeError(error));
     }
   }
 
-  /** From here to the commit nothing else happens. */
-  #conclude(readings: TwoReadings, doubts: ReadonlyMap<string, string>, startedMs: number) {
+  async #guard(signal: AbortSignal): Promise<void> {
+    await pause(this.#options.limits.guardMs, signal);
+  }
+
+  /** From here to the end of the commit nothing else happens. */
+  #conclude({ readings, doubts }: Try, startedMs: number): CaptureResult {
     const { plane, processId, now } = this.#options;
     letOutAllThatWasRead(plane);
-    const reasons: Reason[] = [...doubts].map(([code, message]) => ({ code, message, processId }));
     return {
-      exact: reasons.length === 0,
-      reasons,
+      exact: doubts.isEmpty,
+      reasons: doubts.reasons(processId),
       pauseUs: Math.round((now() - startedMs) * 1_000),
       lockWaitUs: 0,
       epoch: 0,
@@ -172,4 +185,10 @@ const cancelledDoubtMs = 10_000;
 
 function unansweredCalls(plane: DataPlane): CallEnd[] {
   return [...callsOf(plane)].filter((call) => call.isInProcess);
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch((error) => {
+    throw signal.aborted ? abortError(signal, "the capture") : error;
+  });
 }

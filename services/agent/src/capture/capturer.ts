@@ -26,7 +26,7 @@ export class Capturer {
   readonly #options: CapturerOptions;
   readonly #requests = new Map<string, Request>();
   readonly #results = new Map<string, CaptureResult>();
-  #working: Promise<void> | undefined;
+  #phase: "idle" | "working" = "idle";
 
   constructor(options: CapturerOptions) {
     this.#options = options;
@@ -43,9 +43,9 @@ export class Capturer {
     }
     this.#requests.set(snapshotKey(ref), { ref, trigger, abort: new AbortController() });
     logger.debug({ ...ref, trigger }, "capture asked for");
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
-    });
+    if (this.#phase === "working") return;
+    this.#phase = "working";
+    void this.#work();
   }
 
   /** Nobody wants this one any more. */
@@ -71,6 +71,7 @@ export class Capturer {
       await this.#capture(next);
       this.#requests.delete(snapshotKey(next.ref));
     }
+    this.#phase = "idle";
   }
 
   #next(): Request | undefined {

@@ -6,3 +6,9 @@ export function membersOf(set: NumberSet | undefined): (value: number) => boolea
   const also = new Set(set.also);
   return (value) => (value >= set.first && value <= set.through) || also.has(value);
 }
+
+/** All numbers of the set; some may come twice. */
+export function* numbersOf({ first, through, also }: NumberSet): Generator<number> {
+  for (let number = first; number <= through; number += 1) yield number;
+  yield* also;
+}

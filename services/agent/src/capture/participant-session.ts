@@ -95,8 +95,9 @@ export class ParticipantSession {
     return this.#phase.phase === "away" ? this.#phase.reason : undefined;
   }
 
+  /** From the first greeting on, also while the application is away: what it was handed by name stays named. */
   get confirmsReceipt(): boolean {
-    return this.#phase.phase === "ready";
+    return this.#instance !== undefined && this.#phase.phase !== "foreign";
   }
 
   /** Why no capture is possible now. */
@@ -182,11 +183,12 @@ export class ParticipantSession {
     let pauseMs = retryMinMs;
     while (!this.#stopping.signal.aborted) {
       try {
-        const hello = await this.#hello();
-        pauseMs = retryMinMs;
-        this.#greeted(hello);
-        const reason = await this.#followReceipts();
-        this.#become({ phase: "away", reason: `the application has gone: ${reason}` });
+        this.#greeted(await this.#hello());
+        const sinceMs = performance.now();
+        await this.#followReceipts();
+        // It may only have closed the connection: until it has been asked again, calls wait.
+        this.#become({ phase: "unknown" });
+        if (performance.now() - sinceMs >= retryMaxMs) pauseMs = retryMinMs;
       } catch (error) {
         const { code, details } = error as ServiceError;
         // Whatever else is wrong, traffic can be handed over as to any server; only a capture is not possible.
@@ -215,16 +217,20 @@ export class ParticipantSession {
     this.#become({ phase: "ready", hello });
   }
 
-  /** Resolves with why the stream ended. */
-  #followReceipts(): Promise<string> {
+  /** Resolves when the stream has ended. */
+  #followReceipts(): Promise<void> {
     return new Promise((resolve) => {
       const stream = this.#client.receipts({});
       this.#receipts = stream;
       stream.on("data", (receipts: ReceiptsResponse) => {
         if (this.#events?.onReceipts(receipts) === "later") stream.pause();
       });
-      stream.once("error", (error: ServiceError) => resolve(error.details || error.message));
-      stream.once("end", () => resolve("it ended its receipts"));
+      const { logger } = this.#options;
+      stream.once("error", (error: ServiceError) => {
+        logger.debug({ reason: error.details }, "the application's receipts broke off");
+        resolve();
+      });
+      stream.once("end", () => resolve());
     });
   }
 

@@ -1,10 +1,12 @@
 import type { ReceiptsResponse } from "@cutline/proto/participant";
 import type { Gate } from "../dataplane/call/gate.ts";
 import type { Calls } from "../dataplane/calls.ts";
-import { membersOf } from "./number-set.ts";
+import { membersOf, numbersOf } from "./number-set.ts";
 
 /** Reports kept while a cut is made before the stream of reports is paused. */
 const waitingMax = 64;
+/** A longer range of ids is not gone through one by one. */
+const listedMax = 100_000;
 
 /**
  * Applies what the application says it has received. While a cut is made nothing is applied: a report does not say on
@@ -46,12 +48,12 @@ export class ReceiptBook {
       call?.received({ headers: true, messages: messagesReceived, end: false });
     }
     if (outgoingEnded === undefined) return;
+    if (outgoingEnded.through - outgoingEnded.first < listedMax) {
+      for (const id of numbersOf(outgoingEnded)) this.#calls.outgoingEnded(id);
+      return;
+    }
+    // The first report of an application that has run for long: only what is known here is looked at.
     const ended = membersOf(outgoingEnded);
-    for (const call of [...this.#calls.allOutgoing()]) {
-      if (call.applicationId !== undefined && ended(call.applicationId)) this.#calls.outgoingEnded(call.applicationId);
-    }
-    for (const id of [...this.#calls.answeredByAgent, ...this.#calls.environmentIds]) {
-      if (ended(id)) this.#calls.outgoingEnded(id);
-    }
+    for (const id of this.#calls.openOutgoingIds()) if (ended(id)) this.#calls.outgoingEnded(id);
   }
 }

@@ -25,6 +25,9 @@ interface CutMemory {
   readonly open: ReadonlyMap<number, Position>;
 }
 
+/** Ended calls that may still come, remembered at a time. */
+const endedEarlyMax = 10_000;
+
 const noCut: CutMemory = { epoch: 0, open: new Map() };
 
 export type Arrival =
@@ -37,14 +40,19 @@ export class Calls {
   readonly #host: CallHost;
   readonly #incoming = new Map<number, CallEnd>();
   readonly #outgoing = new Map<number, CallEnd>();
-  /** Calls with the environment, of which a cut expects nothing; the application is not known to have ended them. */
-  readonly environmentIds = new Set<number>();
-  /** Calls that the agent has ended with a status of its own; the application is not known to have received it. */
-  readonly answeredByAgent = new Set<number>();
+  readonly #environmentIds = new Set<number>();
+  readonly #answeredByAgent = new Set<number>();
+  /** Calls that the application has ended before they came here, the oldest first. */
+  readonly #endedEarly = new Set<number>();
   #memory = noCut;
   #nextIncomingId: number;
-  /** Calls without an id since the last capture began: the application uses a client that is not wrapped. */
+  /**
+   * Calls without an id: the application uses a client that is not wrapped. Never forgotten while the application
+   * lives, because a call of such a client that is still in a socket at a cut cannot be seen.
+   */
   unnamedCalls = 0;
+  /** Earlier attempts of calls whose library has tried them again under the same id. */
+  readonly #superseded = new Set<CallEnd>();
 
   constructor(host: CallHost, firstIncomingId: number) {
     this.#host = host;
@@ -59,12 +67,9 @@ export class Calls {
     return this.#outgoing.get(id);
   }
 
-  allIncoming(): Iterable<CallEnd> {
-    return this.#incoming.values();
-  }
-
-  allOutgoing(): Iterable<CallEnd> {
-    return this.#outgoing.values();
+  /** Ids of calls that the application has made and is not known to have ended. */
+  openOutgoingIds(): number[] {
+    return [...this.#outgoing.keys(), ...this.#environmentIds, ...this.#answeredByAgent];
   }
 
   get openCalls(): number {
@@ -85,9 +90,10 @@ export class Calls {
     const forwarded = withoutContractHeaders(headers);
     const call = new CallEnd("caller", this.#host, link, link.takeCallId(), describe(forwarded), { id, epoch });
     link.calls.set(call.callId, call);
-    if (id !== undefined) this.#outgoing.set(id, call);
+    if (id !== undefined) this.#nameOutgoing(id, call);
     if (this.#host.gate.fromApplication === "settling") call.cutTarget = target ?? nothingYet;
     call.begin(stream, forwarded, endStream);
+    if (id !== undefined && this.#endedEarly.delete(id)) call.endedAtApplication();
     return { outcome: "call", call };
   }
 
@@ -115,14 +121,34 @@ export class Calls {
   finished(call: CallEnd): void {
     call.link.calls.delete(call.callId);
     if (call.applicationId === undefined) return;
+    this.#superseded.delete(call);
     const table = call.role === "callee" ? this.#incoming : this.#outgoing;
     if (table.get(call.applicationId) === call) table.delete(call.applicationId);
+  }
+
+  /** A call with the environment, of which a cut expects nothing. */
+  noteEnvironment(id: number): void {
+    if (!this.#endedEarly.delete(id)) this.#environmentIds.add(id);
+  }
+
+  /** A call that the agent has ended with a status of its own. */
+  noteAnswered(id: number): void {
+    if (!this.#endedEarly.delete(id)) this.#answeredByAgent.add(id);
+  }
+
+  /** Whether the agent has ended the call, and the application is not known to have received that. */
+  isAnsweredByAgent(id: number): boolean {
+    return this.#answeredByAgent.has(id);
+  }
+
+  /** Whether the call has come out of the application, to wherever it went, and is not known to have ended. */
+  hasSeen(id: number): boolean {
+    return this.#outgoing.has(id) || this.#environmentIds.has(id) || this.#answeredByAgent.has(id);
   }
 
   /** Remembers a capture, so that calls of its epoch that come late are known for what they are. */
   rememberCut(epoch: number, open: ReadonlyMap<number, Position>): void {
     this.#memory = { epoch, open };
-    this.unnamedCalls = 0;
   }
 
   /** Calls of the last cut that never left the application: should one still come, nobody waits for it any more. */
@@ -133,18 +159,35 @@ export class Calls {
 
   /** The application has ended a call that it made, whether or not it ever came here. */
   outgoingEnded(id: number): void {
-    this.answeredByAgent.delete(id);
-    this.environmentIds.delete(id);
+    const isKnown = this.#answeredByAgent.delete(id) || this.#environmentIds.delete(id) || this.#outgoing.has(id);
+    if (!isKnown) this.#noteEndedEarly(id);
     this.#outgoing.get(id)?.endedAtApplication();
+    for (const call of [...this.#superseded]) if (call.applicationId === id) call.endedAtApplication();
   }
 
   /** The application was started anew: its ids and epochs begin again. */
   forgetApplication(): void {
     this.#memory = noCut;
-    this.environmentIds.clear();
-    this.answeredByAgent.clear();
+    this.#environmentIds.clear();
+    this.#answeredByAgent.clear();
+    this.#endedEarly.clear();
+    this.unnamedCalls = 0;
     // What the old one had received nobody can say any more, and it makes no difference.
-    for (const call of [...this.#outgoing.values()]) call.endedAtApplication();
+    for (const call of [...this.#outgoing.values(), ...this.#superseded]) call.endedAtApplication();
+  }
+
+  #noteEndedEarly(id: number): void {
+    this.#endedEarly.add(id);
+    for (const oldest of this.#endedEarly) {
+      if (this.#endedEarly.size <= endedEarlyMax) break;
+      this.#endedEarly.delete(oldest);
+    }
+  }
+
+  #nameOutgoing(id: number, call: CallEnd): void {
+    const earlier = this.#outgoing.get(id);
+    if (earlier !== undefined) this.#superseded.add(earlier);
+    this.#outgoing.set(id, call);
   }
 }
 

@@ -23,8 +23,8 @@ export interface ApplicationSide {
   readonly confirmsReceipt: boolean;
   /** See `Participant.Settle`. */
   settle(call: CallEnd): void;
-  /** A call was reset while its handler may have been at work. */
-  cancelled(call: CallEnd): void;
+  /** A call was ended while its handler may have been at work. */
+  cancelled(): void;
 }
 
 export interface DataPlaneOptions {
@@ -101,8 +101,8 @@ export class DataPlane implements CallHost {
     this.#options.application.settle(call);
   }
 
-  onCancelled(call: CallEnd): void {
-    this.#options.application.cancelled(call);
+  onCancelled(): void {
+    this.#options.application.cancelled();
   }
 
   onAnsweredByAgent(call: CallEnd): void {
@@ -121,7 +121,9 @@ export class DataPlane implements CallHost {
 
   /** Hands over what waited for the application to be ready. */
   applicationCameUp(): void {
-    for (const call of [...this.calls.allIncoming()]) call.pumpToApplication();
+    for (const link of [...this.driver.links.values()]) {
+      for (const call of [...link.calls.values()]) call.pumpToApplication();
+    }
   }
 
   /** A connection of the application: its calls go to the process that serves their authority, or to the environment. */
@@ -147,7 +149,7 @@ export class DataPlane implements CallHost {
           direction: "inbound",
           ledger: this.environment,
           onCrossing: () => this.gate.noteCrossing(),
-          onEnd() {},
+          onCancelled: () => this.#options.application.cancelled(),
         }),
     };
   }
@@ -164,10 +166,7 @@ export class DataPlane implements CallHost {
       const client = this.#options.environmentClient(connectTarget ?? authority);
       return this.#toEnvironment(stream, headers, endStream, connectTarget ?? authority, client);
     }
-    // No channel leads from a process to itself: such a call is counted as the environment's.
-    if (process === this.#options.self.processId) {
-      return this.#toEnvironment(stream, headers, endStream, authority, this.#options.applicationClient);
-    }
+    if (process === this.#options.self.processId) return this.#toItself(stream, headers, endStream);
     const link = this.mesh.linkTo(process);
     if (link === undefined || !link.mayOpenCall) {
       const message = link === undefined ? `process ${process} has left` : `too many calls are open to ${process}`;
@@ -191,8 +190,7 @@ export class DataPlane implements CallHost {
       answerStatus(stream, GrpcStatus.unavailable, `${authority} is no process of the mesh and no address`);
       return ignoredEvents;
     }
-    const id = positiveInteger(headerValue(headers, callIdHeader));
-    if (id !== undefined && this.confirmsReceipt) this.calls.environmentIds.add(id);
+    this.#noteEnvironment(positiveInteger(headerValue(headers, callIdHeader)));
     return passThrough({
       stream,
       headers: withoutContractHeaders(headers),
@@ -203,12 +201,22 @@ export class DataPlane implements CallHost {
       ledger: this.environment,
       // What the environment answers is not part of the picture; what the application does with it shows in its state.
       onCrossing() {},
-      onEnd() {},
+      onCancelled() {},
     });
   }
 
+  /** No channel leads from a process to itself: to the agent, such a call comes from a peer without an agent. */
+  #toItself(stream: CallStream, headers: HeaderList, endStream: boolean): CallEvents {
+    this.#noteEnvironment(positiveInteger(headerValue(headers, callIdHeader)));
+    return this.inboundConnection(this.#options.self.processId).onCall(stream, headers, endStream);
+  }
+
+  #noteEnvironment(id: number | undefined): void {
+    if (id !== undefined && this.confirmsReceipt) this.calls.noteEnvironment(id);
+  }
+
   #noteAnswered(id: number | undefined): void {
-    if (id !== undefined && this.confirmsReceipt) this.calls.answeredByAgent.add(id);
+    if (id !== undefined && this.confirmsReceipt) this.calls.noteAnswered(id);
   }
 
   /** At start-up the directory is not there yet; a call made then must not be taken for one with the environment. */

@@ -16,16 +16,23 @@ const peersMax = 1_000;
 export class EnvironmentLedger {
   readonly #peers = new Map<string, PeerCounts>();
 
-  /** Counts a call. The function returned is called when it ends. */
-  count(authority: string, direction: Direction): () => void {
+  /** Counts a call that begins; one of the functions returned is to be called when it ends. */
+  count(authority: string, direction: Direction): CountedCall {
     let key = `${direction} ${authority}`;
     if (!this.#peers.has(key) && this.#peers.size >= peersMax) key = `${direction} other`;
     const counts = this.#peers.get(key) ?? { calls: 0, openCalls: 0 };
     this.#peers.set(key, counts);
     counts.calls += 1;
     counts.openCalls += 1;
-    return () => {
-      counts.openCalls -= 1;
+    return {
+      ended() {
+        counts.openCalls -= 1;
+      },
+      neverWas: () => {
+        counts.openCalls -= 1;
+        counts.calls -= 1;
+        if (counts.calls === 0) this.#peers.delete(key);
+      },
     };
   }
 
@@ -36,12 +43,23 @@ export class EnvironmentLedger {
     return open;
   }
 
+  /** Calls that this peer has open into the application. */
+  openFrom(peer: string): number {
+    return this.#peers.get(`inbound ${peer}`)?.openCalls ?? 0;
+  }
+
   peers(): EnvironmentPeer[] {
     return [...this.#peers].map(([key, { calls, openCalls }]) => {
       const [direction = "", authority = ""] = key.split(" ", 2);
       return { authority, direction, calls, openCalls };
     });
   }
+}
+
+export interface CountedCall {
+  ended(): void;
+  /** The peer was not there: nothing has come of the call. */
+  neverWas(): void;
 }
 
 export interface EnvironmentCall {
@@ -54,7 +72,8 @@ export interface EnvironmentCall {
   readonly ledger: EnvironmentLedger;
   /** Something of the call has crossed between application and agent. */
   onCrossing(): void;
-  onEnd(): void;
+  /** The caller has reset the call before its answer was complete. */
+  onCancelled(): void;
 }
 
 /** Proxies a call as it is, without numbers. Returns the receiver of the events of `call.stream`. */
@@ -62,13 +81,11 @@ export function passThrough(call: EnvironmentCall): CallEvents {
   const { stream, client, onCrossing } = call;
   let answered = false;
   let openDirections = 2;
-  // Into the application a call counts from its beginning; a peer outside exists once it has answered.
-  let uncount = call.direction === "inbound" ? call.ledger.count(call.authority, "inbound") : undefined;
-  const end = () => {
+  const counted = call.ledger.count(call.authority, call.direction);
+  const end = (outcome: keyof CountedCall = "ended") => {
     if (openDirections === 0) return;
     openDirections = 0;
-    uncount?.();
-    call.onEnd();
+    counted[outcome]();
   };
   const directionEnded = () => {
     if (openDirections === 1) end();
@@ -79,7 +96,6 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     onHeaders(headers, endStream) {
       onCrossing();
       answered = true;
-      uncount ??= call.ledger.count(call.authority, call.direction);
       stream.respond(headers, endStream);
       if (endStream) directionEnded();
     },
@@ -100,14 +116,11 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     onReset(code, cause) {
       onCrossing();
       if (cause !== "connection") stream.reset(code);
-      else
-        answerStatus(
-          stream,
-          GrpcStatus.unavailable,
-          `${call.authority} cannot be reached: ${client.lastError ?? "no connection"}`,
-          answered,
-        );
-      end();
+      else {
+        const reason = `${call.authority} cannot be reached: ${client.lastError ?? "no connection"}`;
+        answerStatus(stream, GrpcStatus.unavailable, reason, answered);
+      }
+      end(cause === "connection" && !answered ? "neverWas" : "ended");
     },
     onDrain() {
       stream.resume();
@@ -130,9 +143,10 @@ export function passThrough(call: EnvironmentCall): CallEvents {
       away.end();
       directionEnded();
     },
-    onReset(code) {
+    onReset(code, cause) {
       onCrossing();
       away.reset(code);
+      if (cause !== "answered") call.onCancelled();
       end();
     },
     onDrain() {

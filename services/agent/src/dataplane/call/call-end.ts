@@ -46,7 +46,11 @@ export class CallEnd implements CallEvents {
   #sending: "open" | "halfClosed" | "ended" = "open";
   #resetArrived: InboundFrame | undefined;
   #headersHanded = false;
+  /** The peer has said its last word, or is taken to have. */
+  #peerEnded = false;
   #applicationGone = false;
+  /** The application is known to have ended the call, at a point or by a receipt. */
+  #applicationEnded = false;
   #abandoned = false;
   /** Callee: the application was told of a reset, and may not have begun what it was handed before. */
   #unsettled = false;
@@ -94,6 +98,11 @@ export class CallEnd implements CallEvents {
     return this.role === "callee" && this.isHanded && !this.isSilent;
   }
 
+  /** The call stands still in either direction, because an application or a link takes no more for now. */
+  get isBackedUp(): boolean {
+    return this.#paused || this.#streamFull || (this.#stream?.unsentBytes ?? 0) > 0;
+  }
+
   /** A message has crossed between application and agent in part, in either direction. */
   get isInsideMessage(): boolean {
     return this.#splitter.inMessage || this.inbound.handedInsideMessage;
@@ -106,7 +115,10 @@ export class CallEnd implements CallEvents {
     checkDirection(this.role, frame.type);
     if (frame.type === FrameType.message) this.#credit.noteArrived(frame.payload.length);
     const inbound = this.inbound.append(frame);
-    if (inbound.role.part === "end") this.#inboundEnded = true;
+    if (inbound.role.part === "end") {
+      this.#inboundEnded = true;
+      this.#peerEnded ||= frame.type !== FrameType.halfClose;
+    }
     if (frame.type === FrameType.reset) this.#resetArrived = inbound;
     if (this.role === "callee" && inbound.role.part === "message" && inbound.role.index === 0) {
       this.request.keep(frame.payload);
@@ -150,6 +162,8 @@ export class CallEnd implements CallEvents {
 
   /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
   linkLost(reason: string): void {
+    if (this.isInProcess) this.#host.onCancelled(this);
+    this.#peerEnded = true;
     this.#sending = "ended";
     this.#inboundEnded = true;
     this.outbound.clear();
@@ -171,6 +185,8 @@ export class CallEnd implements CallEvents {
 
   /** The application has ended the call on its side: it received what it was handed, and will send nothing more. */
   endedAtApplication(): void {
+    this.#applicationEnded = true;
+    if (this.role === "caller" && this.#applicationGone) this.inbound.takeAll(this.#deliver);
     this.inbound.takeHanded(this.#deliver);
     this.inbound.takeReceived(everything, this.#deliver);
     this.#finishIfOver();
@@ -190,11 +206,14 @@ export class CallEnd implements CallEvents {
     return this.isSilent || this.cutTarget === undefined || this.outbound.hasRead(this.cutTarget);
   }
 
-  /** Whether the call ended with less than the application had sent before its cut. */
+  /**
+   * Whether the application ended the call with less having come out of it than it had sent before its cut. Where the
+   * peer ended it, the peer's last word in the channel state tells what became of the rest.
+   */
   get hasLostSome(): boolean {
     const { cutTarget } = this;
-    if (cutTarget === undefined || cutTarget === everything || this.#sending !== "open") return false;
-    return this.#applicationGone && this.outbound.read.messages < cutTarget.messages;
+    if (cutTarget === undefined || cutTarget === everything || this.#peerEnded) return false;
+    return this.isSilent && this.outbound.read.messages < cutTarget.messages;
   }
 
   /** What the application sent before its cut and the link has not taken: the call's share of the outbox. */
@@ -233,7 +252,10 @@ export class CallEnd implements CallEvents {
     if (this.#abandoned) this.#inboundEnded = true;
     const reset = this.outbound.lastReset;
     if (reset !== undefined) this.#endOutbound(reset.payload);
-    if (this.#nobodyReceives && this.outbound.isEmpty) this.inbound.takeAll(this.#deliver);
+    if (this.outbound.isEmpty) {
+      this.#dropUnread();
+      if (this.#nobodyReceives && (this.#abandoned || !this.#applicationGone)) this.inbound.takeAll(this.#deliver);
+    }
     this.pumpToLink();
     this.pumpToApplication();
   }
@@ -322,7 +344,7 @@ export class CallEnd implements CallEvents {
     else {
       this.#host.gate.noteCrossing();
       this.#endOutbound(payload);
-      if (this.#applicationGone) this.inbound.takeAll(this.#deliver);
+      this.#dropUnread();
       this.#finishIfOver();
     }
   }
@@ -369,8 +391,18 @@ export class CallEnd implements CallEvents {
       this.endedAtApplication();
       if (!this.#undecided) this.inbound.takeAll(this.#deliver);
     }
-    if (this.#applicationGone) this.inbound.takeAll(this.#deliver);
+    this.#dropUnread();
     this.#finishIfOver();
+  }
+
+  /**
+   * What nobody will receive counts as received when that is certain. A call that the application itself has reset it
+   * may still be reading from, until it says that it has ended it.
+   */
+  #dropUnread(): void {
+    if (!this.#applicationGone || this.#undecided) return;
+    if (this.role === "caller" && this.#confirms && !this.#applicationEnded && !this.#abandoned) return;
+    this.inbound.takeAll(this.#deliver);
   }
 
   #mayHand(frame: InboundFrame): boolean {
@@ -389,7 +421,8 @@ export class CallEnd implements CallEvents {
 
   #hand(frame: InboundFrame): void {
     if (this.#nobodyReceives) {
-      if (!this.#undecided) this.inbound.takeAll(this.#deliver);
+      if (!this.#applicationGone && !this.#undecided) this.inbound.takeAll(this.#deliver);
+      this.#dropUnread();
       return;
     }
     switch (frame.type) {
@@ -443,7 +476,11 @@ export class CallEnd implements CallEvents {
     // Nothing that the application still sends for the call can matter: the peer has forgotten it.
     this.#sending = "ended";
     this.outbound.clear();
-    if (!mayBeAtWork) return;
+    if (this.role === "caller") return;
+    if (!mayBeAtWork) {
+      this.inbound.takeAll(this.#deliver);
+      return;
+    }
     this.#host.onCancelled(this);
     if (!this.#confirms) return;
     this.#unsettled = true;
@@ -454,6 +491,7 @@ export class CallEnd implements CallEvents {
     const { messageBytesMax } = this.#host.limits;
     const reason = `a message of ${this.#splitter.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`;
     if (this.role === "callee") {
+      this.#host.onCancelled(this);
       this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
       this.#stream?.reset(ResetCode.cancel);
       return;

@@ -27,6 +27,7 @@ export class InboundQueue {
   #handed = 0;
   #messages = 0;
   #messagesHanded = 0;
+  #messagesTaken = 0;
   /** Of the message that has been handed over in part. */
   #handedPieces = 0;
   #offset = 0;
@@ -70,6 +71,11 @@ export class InboundQueue {
   /** Payload bytes kept here. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whole messages taken out since the call began: those that count as received. */
+  get messagesTaken(): number {
+    return this.#messagesTaken;
   }
 
   /** Whether a message has been handed over in part. */
@@ -118,6 +124,7 @@ export class InboundQueue {
 
   #takeHead(frame: InboundFrame, taken: (frame: InboundFrame) => void): void {
     this.#frames[this.#head] = undefined;
+    if (frame.type === FrameType.message && (frame.flags & FrameFlag.endOfMessage) !== 0) this.#messagesTaken += 1;
     this.#head += 1;
     this.#bytes -= frame.payload.length;
     if (this.#handed < this.#head) this.#handed = this.#head;

@@ -90,21 +90,34 @@ export class Mesh {
   /** Replaces what is known of the mesh. Links to processes that have restarted or gone are given up. */
   setDirectory(directory: Directory): void {
     this.#directoryKnown = true;
-    this.#processes = new Map(directory.processes.map((process) => [process.processId, process]));
+    const listed = new Map(directory.processes.map((process) => [process.processId, process]));
+    const unlisted = [...this.#processes.values()].filter(
+      ({ processId }) => !listed.has(processId) && this.#isAlive(processId),
+    );
     this.#byAuthority = new Map();
-    for (const process of directory.processes) {
-      for (const authority of process.authorities) {
-        const serving = this.#byAuthority.get(authority);
-        if (serving === undefined) this.#byAuthority.set(authority, { processIds: [process.processId], turn: 0 });
-        else serving.processIds.push(process.processId);
+    this.#serve(directory.processes, () => true);
+    // A process that answers on its link is there, whoever does not list it (a coordinator that has just been started,
+    // for one). It may be about to leave, so it gets calls only for what nobody else serves.
+    const served = new Set(this.#byAuthority.keys());
+    this.#serve(unlisted, (authority) => !served.has(authority));
+    this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
+    for (const link of [...this.#driver.links.values()]) {
+      const { processId, incarnation } = link.peer;
+      const process = this.#processes.get(processId);
+      if (process === undefined && !this.#isAlive(processId)) {
+        this.#driver.closeLink(link, `process ${processId} has left`);
+      } else if (process !== undefined && process.incarnation !== incarnation) {
+        this.#driver.closeLink(link, `process ${processId} was restarted`);
       }
     }
-    for (const link of [...this.#driver.links.values()]) {
-      const process = this.#processes.get(link.peer.processId);
-      if (process === undefined) {
-        if (!link.connected) this.#driver.closeLink(link, `process ${link.peer.processId} has left`);
-      } else if (process.incarnation !== link.peer.incarnation) {
-        this.#driver.closeLink(link, `process ${link.peer.processId} was restarted`);
+  }
+
+  #serve(processes: readonly DirectoryProcess[], which: (authority: string) => boolean): void {
+    for (const { processId, authorities } of processes) {
+      for (const authority of authorities.filter(which)) {
+        const serving = this.#byAuthority.get(authority);
+        if (serving === undefined) this.#byAuthority.set(authority, { processIds: [processId], turn: 0 });
+        else serving.processIds.push(processId);
       }
     }
   }
@@ -130,6 +143,16 @@ export class Mesh {
       this.#driver.closeLink(link, `the link to ${processId} failed: ${describeError(error)}`);
     });
     return link;
+  }
+
+  /** Whether the process has been heard of lately, on any link. */
+  #isAlive(processId: string): boolean {
+    const sinceMs = this.#now() - 1.5 * this.#limits.pingIntervalMs;
+    for (const link of this.#driver.links.values()) {
+      const connection = link.peer.processId === processId ? this.#connections.get(link.id) : undefined;
+      if (connection !== undefined && connection.lastReceivedAtMs > sinceMs) return true;
+    }
+    return false;
   }
 
   async stop(): Promise<void> {

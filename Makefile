@@ -7,7 +7,7 @@ help: ## Show this list
 
 # npm writes this file at the end of an installation, so its age is the installation's.
 node_modules/.package-lock.json: package-lock.json
-	npm ci
+	npm ci --loglevel=error
 	@touch $@
 
 .PHONY: install

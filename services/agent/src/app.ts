@@ -18,6 +18,7 @@ import { EnvironmentClients } from "./dataplane/environment-clients.ts";
 import { createFrontDoor } from "./dataplane/front-door.ts";
 import { createNodeHttp2Client } from "./dataplane/http2/node-http2-client.ts";
 import { createNodeHttp2Server } from "./dataplane/http2/node-http2-server.ts";
+import type { Http2Client, Http2Server } from "./dataplane/http2/port.ts";
 import { formatAddress } from "./dataplane/link/address.ts";
 import { defaultLinkLimits } from "./dataplane/link/link.ts";
 import { defaultMeshLimits } from "./dataplane/link/mesh.ts";
@@ -47,7 +48,10 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
   const now = () => performance.now();
   const captureLimits = captureLimitsOf(config);
   const applicationClient = createNodeHttp2Client({ ...settings.application, limits: http2Limits });
-  const application = createApplication(config, { self, applicationClient, captureLimits, now, logger });
+  const outboundServer = createNodeHttp2Server(http2Limits);
+  const inboundServer = createNodeHttp2Server(http2Limits);
+  const surroundings = { self, applicationClient, outboundServer, captureLimits, now, logger };
+  const application = createApplication(config, surroundings);
   const recorder = new Recorder(captureLimits.recordedBytesMax);
   const environmentClients = new EnvironmentClients();
 
@@ -56,11 +60,7 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
       self,
       firstIncomingId: application.firstIncomingId,
       application: application.side,
-      callLimits: {
-        ...defaultCallLimits,
-        messageBytesMax: config.messageBytesMax,
-        windowBytes: config.callWindowBytes,
-      },
+      callLimits: { ...defaultCallLimits, messageBytesMax: config.messageBytesMax },
       linkLimits: {
         ...defaultLinkLimits,
         unacknowledgedBytesMax: config.unacknowledgedBytesMax,
@@ -154,9 +154,8 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     desk.ended(ref);
   }
 
-  const http2Server = createNodeHttp2Server(http2Limits);
   const outboundDoor = createFrontDoor({
-    http2Server,
+    http2Server: outboundServer,
     onConnection: (target) => plane.outboundConnection(target?.authority),
     onTunnel({ host, port, authority }) {
       return { outcome: "open", host, port, onClosed: plane.environment.count(authority, "outbound").ended };
@@ -164,7 +163,7 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     logger,
   });
   const inboundDoor = createFrontDoor({
-    http2Server,
+    http2Server: inboundServer,
     onConnection: (_target, socket) => plane.inboundConnection(socket.remoteAddress ?? "unknown"),
     onTunnel: () => ({ outcome: "refused", reason: "calls to the application come as HTTP/2 without TLS" }),
     logger,
@@ -213,7 +212,15 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
           ports = { ...ports, outboundPort, inboundPort };
         },
         stop: () =>
-          leave({ plane, desk, client, doors: [outboundDoor, inboundDoor], http2Server, graceMs: stopMsMax, now }),
+          leave({
+            plane,
+            desk,
+            client,
+            doors: [outboundDoor, inboundDoor],
+            http2Servers: [outboundServer, inboundServer],
+            graceMs: stopMsMax,
+            now,
+          }),
       },
     ],
   });
@@ -250,19 +257,21 @@ function captureLimitsOf(config: AgentConfig): CaptureLimits {
 
 interface ApplicationSurroundings {
   readonly self: { readonly processId: string; readonly incarnation: string };
-  readonly applicationClient: ReturnType<typeof createNodeHttp2Client>;
+  readonly applicationClient: Http2Client;
+  readonly outboundServer: Http2Server;
   readonly captureLimits: CaptureLimits;
   now(): number;
   readonly logger: Logger;
 }
 
 function createApplication(config: AgentConfig, surroundings: ApplicationSurroundings): Application {
-  const { self, applicationClient, captureLimits, now, logger } = surroundings;
+  const { self, applicationClient, outboundServer, captureLimits, now, logger } = surroundings;
   const { source } = readSettings(config);
   const options = {
     ...self,
     address: config.applicationAddress,
     client: applicationClient,
+    server: outboundServer,
     limits: captureLimits,
     now,
     logger,

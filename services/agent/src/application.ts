@@ -10,7 +10,7 @@ import { Settlements } from "./capture/settlements.ts";
 import type { StateSource } from "./capture/state-source.ts";
 import type { CallEnd } from "./dataplane/call/call-end.ts";
 import type { ApplicationSide, DataPlane } from "./dataplane/data-plane.ts";
-import type { Http2Client } from "./dataplane/http2/port.ts";
+import type { Http2Client, Http2Server } from "./dataplane/http2/port.ts";
 
 /** The application as its agent deals with it: how calls are handed over, and how it is captured. */
 export interface Application {
@@ -33,6 +33,7 @@ export interface ApplicationOptions {
   /** host:port. */
   readonly address: string;
   readonly client: Http2Client;
+  readonly server: Http2Server;
   readonly limits: CaptureLimits;
   now(): number;
   readonly logger: Logger;
@@ -48,12 +49,21 @@ export function createOpaqueApplication(options: ApplicationOptions, source: Sta
       confirmsReceipt: false,
       settle() {},
       cancelled: () => cut?.noteCancelled(),
+      streamAnswered: () => cut?.noteStreamAnswered(),
     },
     firstIncomingId: 1,
     unreadyReason: undefined,
     attach(plane) {
-      const { processId, client, limits, now } = options;
-      cut = new BoundaryCut({ processId, plane, applicationClient: client, source, limits, now });
+      const { processId, client, server, limits, now } = options;
+      cut = new BoundaryCut({
+        processId,
+        plane,
+        applicationClient: client,
+        applicationServer: server,
+        source,
+        limits,
+        now,
+      });
       return cut;
     },
     onTrafficFlows() {},
@@ -90,6 +100,7 @@ export function createParticipantApplication(options: ApplicationOptions): Appli
     },
     settle: (call: CallEnd) => attached?.settlements.add(call),
     cancelled() {},
+    streamAnswered() {},
   };
   return {
     side,
@@ -110,6 +121,7 @@ export function createParticipantApplication(options: ApplicationOptions): Appli
     start() {
       session.start({
         onKnown: () => attached?.plane.applicationCameUp(),
+        onGone: () => attached?.plane.calls.applicationGone(),
         onNewInstance() {
           attached?.plane.calls.forgetApplication();
           attached?.settlements.forgetApplication();

@@ -108,12 +108,6 @@ export const agentConfig = defineConfig({
     unit: "bytes",
     doc: "Largest message of a call; a larger one is answered RESOURCE_EXHAUSTED.",
   }),
-  callWindowBytes: integer("CUTLINE_CALL_WINDOW_BYTES", {
-    default: call.windowBytes,
-    min: 1_024,
-    unit: "bytes",
-    doc: "Credit of each direction of a call on a link.",
-  }),
   unacknowledgedBytesMax: integer("CUTLINE_LINK_UNACKNOWLEDGED_BYTES_MAX", {
     default: link.unacknowledgedBytesMax,
     min: 1_048_576,

@@ -10,7 +10,7 @@ export interface LeaveOptions {
   readonly desk: SnapshotDesk;
   readonly client: CoordinatorClient;
   readonly doors: readonly FrontDoor[];
-  readonly http2Server: Http2Server;
+  readonly http2Servers: readonly Http2Server[];
   readonly graceMs: number;
   now(): number;
 }
@@ -21,10 +21,10 @@ const goodbyeMs = 500;
 
 /** Stops accepting, lets open calls finish, hands over running cuts, and tells the coordinator. */
 export async function leave(options: LeaveOptions): Promise<void> {
-  const { plane, desk, client, doors, http2Server, graceMs, now } = options;
+  const { plane, desk, client, doors, http2Servers, graceMs, now } = options;
   const deadlineMs = now() + Math.max(0, graceMs - goodbyeMs);
   const leftMs = () => Math.max(0, deadlineMs - now());
-  const closed = Promise.all([...doors.map((door) => door.close(leftMs())), http2Server.close(leftMs())]);
+  const closed = Promise.all([...doors, ...http2Servers].map((each) => each.close(leftMs())));
   while (leftMs() > 0 && plane.driver.hasRunningCuts) await delay(Math.min(pollMs, leftMs()));
   await desk.idle(leftMs());
   client.send({ $case: "leaving", value: {} });

@@ -37,7 +37,7 @@ export interface LinkWelcome {
 }
 
 export interface LinkRefusal {
-  /** VERSION, INCARNATION, UNKNOWN_LINK, DUPLICATE, IDENTITY or LIMIT. */
+  /** In the handshake VERSION, INCARNATION, UNKNOWN_LINK or IDENTITY; later CLOSED: the sender has given the link up. */
   code: string;
   message: string;
 }

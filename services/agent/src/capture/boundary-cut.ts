@@ -3,7 +3,7 @@ import type { SnapshotRef } from "@cutline/protocol";
 import { describeError } from "@cutline/runtime";
 import type { CallEnd } from "../dataplane/call/call-end.ts";
 import type { DataPlane } from "../dataplane/data-plane.ts";
-import type { Http2Client } from "../dataplane/http2/port.ts";
+import type { Http2Client, Http2Server } from "../dataplane/http2/port.ts";
 import { abortError, untilAborted } from "./abort.ts";
 import { encodeUnanswered } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";
@@ -19,6 +19,8 @@ export interface BoundaryCutOptions {
   readonly processId: string;
   readonly plane: DataPlane;
   readonly applicationClient: Http2Client;
+  /** The connections that the application has made. */
+  readonly applicationServer: Http2Server;
   readonly source: StateSource;
   readonly limits: CaptureLimits;
   now(): number;
@@ -37,6 +39,7 @@ interface Try {
 export class BoundaryCut implements Cutter {
   readonly #options: BoundaryCutOptions;
   #lastCancelledMs = Number.NEGATIVE_INFINITY;
+  #lastStreamAnsweredMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: BoundaryCutOptions) {
     this.#options = options;
@@ -47,6 +50,11 @@ export class BoundaryCut implements Cutter {
     this.#lastCancelledMs = this.#options.now();
   }
 
+  /** The application was given the end of an answer of several messages, which it may read in its own time. */
+  noteStreamAnswered(): void {
+    this.#lastStreamAnsweredMs = this.#options.now();
+  }
+
   async cut(_ref: SnapshotRef, commit: Commit, signal: AbortSignal): Promise<void> {
     const startedMs = this.#options.now();
     const { plane, limits } = this.#options;
@@ -54,7 +62,7 @@ export class BoundaryCut implements Cutter {
       for (let tries = 1; ; tries += 1) {
         const isLast = tries >= limits.triesMax;
         const made = await this.#try(isLast, signal);
-        if (made !== undefined && (made.doubts.isEmpty || isLast)) {
+        if (made !== undefined && (isLast || made.doubts.codes.every((code) => lastingDoubts.has(code)))) {
           commit(this.#conclude(made, startedMs));
           return;
         }
@@ -102,6 +110,10 @@ export class BoundaryCut implements Cutter {
       doubts.add("CallsInProcess", `${calls} in process did not finish in ${limits.drainTimeoutMs} ms`);
     }
     const open = [...callsOf(plane)];
+    const inPart = open.filter((call) => call.isAnswerInPart).length;
+    if (inPart > 0 || now() - this.#lastStreamAnsweredMs < streamDoubtMs) {
+      doubts.add("AnswerInPart", "the application had been given answers that it may not have read to their end");
+    }
     if (open.some((call) => call.isInsideMessage)) doubts.add("MessageInPart", "a message had crossed in part");
     if (open.some((call) => call.isBackedUp)) {
       doubts.add("BackedUp", "a call stood still for want of room, with messages on either side of the boundary");
@@ -138,19 +150,17 @@ export class BoundaryCut implements Cutter {
   async #drain(signal: AbortSignal): Promise<void> {
     const { plane, limits, now } = this.#options;
     const deadlineMs = now() + limits.drainTimeoutMs;
-    while (unansweredCalls(plane).length > 0 && now() < deadlineMs) await pause(drainPollMs, signal);
+    while (isBusy(plane) && now() < deadlineMs) await pause(drainPollMs, signal);
   }
 
   /** Everything handed over has gone through the application's HTTP/2, and everything it had written has arrived. */
   async #untilProcessed(doubts: Doubts, signal: AbortSignal): Promise<void> {
-    const { applicationClient, limits } = this.#options;
+    const { applicationClient, applicationServer, limits } = this.#options;
     const deadline = AbortSignal.timeout(Math.max(limits.drainTimeoutMs, limits.guardMs));
+    const either = AbortSignal.any([signal, deadline]);
     try {
-      await untilAborted(
-        applicationClient.barrier(),
-        AbortSignal.any([signal, deadline]),
-        "waiting for the application",
-      );
+      const processed = Promise.all([applicationClient.barrier(), applicationServer.barrier(either)]);
+      await untilAborted(processed, either, "waiting for the application to take in what it was sent");
     } catch (error) {
       if (signal.aborted) throw abortError(signal, "the capture");
       doubts.add("ApplicationReadsSlowly", describeError(error));
@@ -182,6 +192,20 @@ const drainPollMs = 2;
 
 /** A cancelled handler is not heard of again; after this long it is taken to have ended. */
 const cancelledDoubtMs = 10_000;
+
+/** Answers of several messages are read by an application in its own time; after this long they count as read. */
+const streamDoubtMs = 1_000;
+
+/** No second try cures these. */
+const lastingDoubts: ReadonlySet<string> = new Set(["ApplicationReadsSlowly", "BackedUp", "CancelledCallMayRun"]);
+
+/** What may be over in a moment: handlers that have not answered, and single answers that have come in part. */
+function isBusy(plane: DataPlane): boolean {
+  for (const call of callsOf(plane)) {
+    if (call.isInProcess || (call.isAnswerInPart && call.inbound.messagesHanded === 1)) return true;
+  }
+  return false;
+}
 
 function unansweredCalls(plane: DataPlane): CallEnd[] {
   return [...callsOf(plane)].filter((call) => call.isInProcess);

@@ -8,6 +8,10 @@ export class Doubts {
     this.#messages.set(code, message);
   }
 
+  get codes(): string[] {
+    return [...this.#messages.keys()];
+  }
+
   get isEmpty(): boolean {
     return this.#messages.size === 0;
   }

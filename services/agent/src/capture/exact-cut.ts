@@ -4,6 +4,7 @@ import type { DataPlane } from "../dataplane/data-plane.ts";
 import { encodeOpenHandlers } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";
 import { count, Doubts } from "./doubts.ts";
+import { CaptureError } from "./errors.ts";
 import type { CaptureLimits } from "./limits.ts";
 import type { OpenCapture, ParticipantSession } from "./participant-session.ts";
 import { madeAndOpen, placeCalls } from "./placing.ts";
@@ -126,6 +127,11 @@ export class ExactCut implements Cutter {
     try {
       for await (const chunk of capture.chunks()) await spool.write(chunk);
       await spool.end();
+      const { sizeBytes, sha256 } = capture.end ?? { sizeBytes: -1, sha256: "" };
+      if (sizeBytes !== spool.sizeBytes || sha256 !== spool.sha256) {
+        const message = `${spool.sizeBytes} bytes of state came, and the application says it sent ${sizeBytes}, or their hash differs`;
+        throw new CaptureError("StateDamaged", message);
+      }
       return spool;
     } catch (error) {
       await spool.discard();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
+  type CaptureEnd,
   type CapturePoint,
   type CaptureResponse,
   ParticipantClient,
@@ -34,6 +35,8 @@ export const defaultParticipantLimits: ParticipantLimits = {
 export interface ParticipantEvents {
   /** The application has been greeted, or is known not to be there: calls that waited may go on. */
   onKnown(): void;
+  /** It takes no connection any more: nobody will say what it had received. */
+  onGone(): void;
   /** It was started anew since the last greeting. */
   onNewInstance(): void;
   /** Returns whether the next one may come at once; `later`: after `resume`. */
@@ -52,7 +55,9 @@ export interface ParticipantOptions {
 /** A capture whose instant has passed: where the calls stand, and the state's bytes as they come. */
 export interface OpenCapture {
   readonly point: CapturePoint;
+  /** To be gone through once. Afterwards `end` is what the application says the state was. */
   chunks(): AsyncIterable<Uint8Array>;
+  readonly end: CaptureEnd | undefined;
 }
 
 type Phase =
@@ -165,7 +170,7 @@ export class ParticipantSession {
     try {
       const first = await responses.next();
       const body = first.done === true ? undefined : first.value.body;
-      if (body?.$case === "point") return { point: body.value, chunks: () => chunksOf(responses, signal) };
+      if (body?.$case === "point") return new StreamedCapture(body.value, responses, signal);
       call.cancel();
       throw new CaptureError(
         "CaptureRefused",
@@ -245,6 +250,7 @@ export class ParticipantSession {
         logger.warn({ phase: phase.phase, reason: phase.reason }, "application cannot be captured");
       }
     }
+    if (phase.phase === "away" && before.phase !== "away") this.#events?.onGone();
     this.#events?.onKnown();
   }
 
@@ -256,25 +262,40 @@ export class ParticipantSession {
 /** What an application may take beyond the deadline it was told. */
 const captureGraceMs = 500;
 
-async function* chunksOf(responses: AsyncIterator<CaptureResponse>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  try {
-    for (;;) {
-      const next = await responses.next();
-      const body = next.done === true ? undefined : next.value.body;
-      if (body?.$case === "end") {
-        // Reads the status too, so that the call ends in order.
-        await responses.next();
-        return;
+class StreamedCapture implements OpenCapture {
+  readonly point: CapturePoint;
+  end: CaptureEnd | undefined;
+  readonly #responses: AsyncIterator<CaptureResponse>;
+  readonly #signal: AbortSignal;
+
+  constructor(point: CapturePoint, responses: AsyncIterator<CaptureResponse>, signal: AbortSignal) {
+    this.point = point;
+    this.#responses = responses;
+    this.#signal = signal;
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    const responses = this.#responses;
+    try {
+      for (;;) {
+        const next = await responses.next();
+        const body = next.done === true ? undefined : next.value.body;
+        if (body?.$case === "end") {
+          this.end = body.value;
+          // Reads the status too, so that the call ends in order.
+          await responses.next();
+          return;
+        }
+        if (body?.$case !== "stateChunk") {
+          throw new CaptureError("StateDamaged", `the application sent ${body?.$case ?? "no end"} behind its state`);
+        }
+        yield body.value;
       }
-      if (body?.$case !== "stateChunk") {
-        throw new CaptureError("StateDamaged", `the application sent ${body?.$case ?? "no end"} behind its state`);
-      }
-      yield body.value;
+    } catch (error) {
+      throw toCaptureError(error, this.#signal, undefined);
+    } finally {
+      await responses.return?.();
     }
-  } catch (error) {
-    throw toCaptureError(error, signal, undefined);
-  } finally {
-    await responses.return?.();
   }
 }
 

@@ -172,7 +172,11 @@ export class Calls {
     this.#answeredByAgent.clear();
     this.#endedEarly.clear();
     this.unnamedCalls = 0;
-    // What the old one had received nobody can say any more, and it makes no difference.
+    this.applicationGone();
+  }
+
+  /** What the application had received nobody can say any more, and it makes no difference. */
+  applicationGone(): void {
     for (const call of [...this.#outgoing.values(), ...this.#superseded]) call.endedAtApplication();
   }
 

@@ -25,6 +25,8 @@ export interface ApplicationSide {
   settle(call: CallEnd): void;
   /** A call was ended while its handler may have been at work. */
   cancelled(): void;
+  /** The application was given the end of an answer of several messages. */
+  streamAnswered(): void;
 }
 
 export interface DataPlaneOptions {
@@ -103,6 +105,10 @@ export class DataPlane implements CallHost {
 
   onCancelled(): void {
     this.#options.application.cancelled();
+  }
+
+  onStreamAnswered(): void {
+    this.#options.application.streamAnswered();
   }
 
   onAnsweredByAgent(call: CallEnd): void {

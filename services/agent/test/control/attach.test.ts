@@ -150,13 +150,16 @@ describe("attaching to the coordinator", () => {
   });
 
   it("does not come back after leaving", async (t) => {
-    const agent = await testAgent(t);
-    await agent.attached();
+    const agent = await testAgent(t, { retryMinMs: 1, retryMaxMs: 1 });
+    const slower = await testAgent(t, { retryMinMs: 60, retryMaxMs: 60 });
+    await Promise.all([agent.attached(), slower.attached()]);
     assert.equal(agent.client.send({ $case: "leaving", value: {} }), "sent");
     await until("left", () => !agent.client.attached);
-    await agent.client.stop();
+    slower.coordinator.closeStreams();
+    await until("one that did not leave is back", () => slower.coordinator.hellos.length === 2);
     assert.equal(agent.coordinator.hellos.length, 1);
     assert.equal(agent.coordinator.received.at(-1)?.$case, "leaving");
+    assert.deepEqual(agent.events, ["welcome 1"], "nor is it a loss");
   });
 });
 

@@ -75,7 +75,9 @@ export function wholeMessages(frames: readonly RecordedFrame[]): Map<string, Buf
     const part = parts.get(key) ?? { index: frame.messageIndex, pieces: [], bytes: 0 };
     parts.set(key, part);
     if (part.index !== frame.messageIndex || part.bytes !== frame.pieceOffsetBytes) {
-      throw new RangeError(`frame ${frame.number}: piece ${frame.messageIndex}+${frame.pieceOffsetBytes} does not follow`);
+      throw new RangeError(
+        `frame ${frame.number}: piece ${frame.messageIndex}+${frame.pieceOffsetBytes} does not follow`,
+      );
     }
     part.pieces.push(Buffer.from(frame.payload));
     part.bytes += frame.payload.length;

@@ -69,7 +69,11 @@ describe("gRPC over a link: neither application can tell the difference from a d
   }
 });
 
-function unary(client: grpc.Client, request: Buffer, metadata = new grpc.Metadata()): Promise<Pick<Outcome, "code" | "details">> {
+function unary(
+  client: grpc.Client,
+  request: Buffer,
+  metadata = new grpc.Metadata(),
+): Promise<Pick<Outcome, "code" | "details">> {
   const { path, requestSerialize, responseDeserialize } = methods.unary;
   return new Promise((resolve) => {
     client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, (error) => {

@@ -89,7 +89,9 @@ async function fill(stream: ClientHttp2Stream | ServerHttp2Stream): Promise<numb
 }
 
 describe("readers that stop", () => {
-  it("a server that does not read stops its client at a bound, and delays no other call", { timeout: testTimeoutMs }, async () => {
+  it("a server that does not read stops its client at a bound, and delays no other call", {
+    timeout: testTimeoutMs,
+  }, async () => {
     const serve = (stream: ServerHttp2Stream, headers: string[]) => {
       if (headers.includes("/slow")) stream.respond([...answerHeaders], { waitForTrailers: true });
       else answerStatus(stream, "0");
@@ -119,7 +121,9 @@ describe("readers that stop", () => {
     });
   });
 
-  it("a client that does not read stops its server at a bound, and delays no other call", { timeout: testTimeoutMs }, async () => {
+  it("a client that does not read stops its server at a bound, and delays no other call", {
+    timeout: testTimeoutMs,
+  }, async () => {
     const serve = (stream: ServerHttp2Stream, headers: string[]) => {
       stream.resume();
       if (headers.includes("/slow")) stream.respond([...answerHeaders], { waitForTrailers: true });
@@ -156,7 +160,9 @@ describe("readers that stop", () => {
     );
   });
 
-  it("a server that has not answered is told when its client cancels after the half-close", { timeout: testTimeoutMs }, async () => {
+  it("a server that has not answered is told when its client cancels after the half-close", {
+    timeout: testTimeoutMs,
+  }, async () => {
     await withPair(
       (stream) => stream.resume(),
       async ({ open, streams }) => {
@@ -170,7 +176,9 @@ describe("readers that stop", () => {
     );
   });
 
-  it("a server that does not read is told when its client's connection breaks", { timeout: testTimeoutMs }, async () => {
+  it("a server that does not read is told when its client's connection breaks", {
+    timeout: testTimeoutMs,
+  }, async () => {
     await withPair(
       (stream) => stream.respond([...answerHeaders], { waitForTrailers: true }),
       async ({ open, near, streams }) => {
@@ -212,14 +220,19 @@ describe("readers that stop", () => {
     );
   });
 
-  it("a server may answer without having read, when its client has sent all and half-closed", { timeout: testTimeoutMs }, async () => {
+  it("a server may answer without having read, when its client has sent all and half-closed", {
+    timeout: testTimeoutMs,
+  }, async () => {
     await withPair(
       () => {},
       async ({ open, streams }) => {
         const call = open();
         const answer = rawAnswer(call);
         call.end(message(700 * 1024));
-        await until("the call came and the client has half-closed", () => streams.length === 1 && call.writableFinished);
+        await until(
+          "the call came and the client has half-closed",
+          () => streams.length === 1 && call.writableFinished,
+        );
         answerStatus(streams[0]?.stream as ServerHttp2Stream, "7");
         assert.deepEqual((await answer).headers.slice(-2), ["grpc-status", "7"]);
       },

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { checkCertificate, type SnapshotRef, snapshotKey } from "@cutline/protocol";
 import * as grpc from "@grpc/grpc-js";
-import { FrameFlag, FrameType } from "../../src/dataplane/link/codec.ts";
 import { GrpcSplitter } from "../../src/dataplane/call/splitter.ts";
+import { FrameFlag, FrameType } from "../../src/dataplane/link/codec.ts";
 import { until } from "../http2/adapters.ts";
 import { evidenceOf, isComplete, recordedFrames, wholeMessages } from "./global-state.ts";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "./processes.ts";
@@ -111,7 +111,11 @@ async function startWorld(options: WorldOptions): Promise<World> {
     processes.push(process);
     const proxy = await startTcpProxy(Number(process.linkAddress.split(":")[1]));
     proxies.push(proxy);
-    opened.push(server.stop, () => proxy.close(), () => process.stop());
+    opened.push(
+      server.stop,
+      () => proxy.close(),
+      () => process.stop(),
+    );
   }
   introduce(processes, Object.fromEntries(processes.map(({ id }, i) => [id, proxies[i]?.address ?? ""])));
   let received = 0;
@@ -218,7 +222,7 @@ function checkSnapshot(world: World, ref: SnapshotRef): number {
         const part = forward ? "request" : "answer";
         recordedByPart.set(`${method} ${part}`, bodies.length);
         const handed = world.seen.get(`${receiver.id} ${snapshotKey(ref)}`)?.handed.get(`${method} ${part}`) ?? 0;
-        bodies.forEach((body, i) => assert.ok(body.subarray(5).equals(bytesOf(handed + i))));
+        for (const [i, body] of bodies.entries()) assert.ok(body.subarray(5).equals(bytesOf(handed + i)));
         inFlight += bodies.length;
       }
     }
@@ -270,7 +274,9 @@ function checkClean(world: World): void {
 
 describe("snapshots of running traffic", () => {
   for (const captureTurns of [0, 1, 20]) {
-    it(`are consistent and complete: cut ${captureTurns} turns after the marker`, { timeout: testTimeoutMs }, async () => {
+    it(`are consistent and complete: cut ${captureTurns} turns after the marker`, {
+      timeout: testTimeoutMs,
+    }, async () => {
       const world = await startWorld({ processesMax: 2, streamsPerPair: 4, captureTurns });
       const inFlight = await snapshotsInTurn(world, 20);
       assert.ok(inFlight > 0, "something was in flight");
@@ -279,7 +285,9 @@ describe("snapshots of running traffic", () => {
     });
   }
 
-  it("are consistent and complete among three processes, started everywhere at once", { timeout: testTimeoutMs }, async () => {
+  it("are consistent and complete among three processes, started everywhere at once", {
+    timeout: testTimeoutMs,
+  }, async () => {
     const world = await startWorld({ processesMax: 3, streamsPerPair: 2, captureTurns: 2 });
     for (let i = 0; i < 10; i += 1) {
       const ref = { snapshotId: `s${i}`, attempt: 1 };

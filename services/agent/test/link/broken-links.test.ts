@@ -62,7 +62,9 @@ function numbered(index: number): Buffer {
 }
 
 describe("links that break", () => {
-  it("20,000 messages over 20 calls and 30 broken connections: none lost, doubled or out of order", { timeout: testTimeoutMs }, async () => {
+  it("20,000 messages over 20 calls and 30 broken connections: none lost, doubled or out of order", {
+    timeout: testTimeoutMs,
+  }, async () => {
     const { proxy, client, caller, callee } = await startPair();
     const callsMax = 20;
     const messagesMax = 1_000;
@@ -113,7 +115,9 @@ describe("links that break", () => {
     assert.equal((await status).code, grpc.status.OK);
   });
 
-  it("a link that cannot be resumed in time ends its calls UNAVAILABLE at both ends", { timeout: testTimeoutMs }, async () => {
+  it("a link that cannot be resumed in time ends its calls UNAVAILABLE at both ends", {
+    timeout: testTimeoutMs,
+  }, async () => {
     const { proxy, client, caller, callee, server } = await startPair({ resumeTimeoutMs: 100 });
     const call = openEcho(client);
     const status = statusOf(call);

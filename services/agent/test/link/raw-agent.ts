@@ -2,8 +2,8 @@ import { connect, type Socket } from "node:net";
 import { LinkHello, LinkRefusal, LinkWelcome } from "@cutline/proto/link";
 import { encodeFrameHeader, FrameDecoder, FrameType } from "../../src/dataplane/link/codec.ts";
 import { linkProtocolVersion } from "../../src/dataplane/link/mesh.ts";
-import { until } from "../http2/adapters.ts";
 import type { TestProcess } from "../dataplane/processes.ts";
+import { until } from "../http2/adapters.ts";
 
 export interface SeenFrame {
   readonly type: number;
@@ -43,7 +43,9 @@ export function dialRaw(address: string): RawAgent {
     frames,
     closed: () => closed,
     send(type, number, callId, payload = Buffer.alloc(0), flags = 0) {
-      socket.write(Buffer.concat([encodeFrameHeader(type as FrameType, flags, number, callId, payload.length), payload]));
+      socket.write(
+        Buffer.concat([encodeFrameHeader(type as FrameType, flags, number, callId, payload.length), payload]),
+      );
     },
     write: (bytes) => socket.write(bytes),
     async first(type) {

@@ -46,6 +46,8 @@ export class CallEnd implements CallEvents {
   #sending: "open" | "halfClosed" | "ended" = "open";
   #resetArrived: InboundFrame | undefined;
   #headersHanded = false;
+  /** The application was given the answer's end, or a reset. */
+  #endHanded = false;
   /** The peer has said its last word, or is taken to have. */
   #peerEnded = false;
   #applicationGone = false;
@@ -96,6 +98,11 @@ export class CallEnd implements CallEvents {
   /** Callee: the handler may be at work; it was handed the call and has not answered to the end. */
   get isInProcess(): boolean {
     return this.role === "callee" && this.isHanded && !this.isSilent;
+  }
+
+  /** Caller: the application was given a message of the answer, and not its end. */
+  get isAnswerInPart(): boolean {
+    return this.role === "caller" && this.inbound.messagesHanded > 0 && !this.#endHanded;
   }
 
   /** The call stands still in either direction, because an application or a link takes no more for now. */
@@ -462,6 +469,8 @@ export class CallEnd implements CallEvents {
   }
 
   #handTrailers(frame: InboundFrame): void {
+    this.#endHanded = true;
+    if (this.inbound.messagesHanded > 1) this.#host.onStreamAnswered();
     if ((frame.flags & FrameFlag.trailersOnly) !== 0 && !this.#headersHanded)
       this.#stream?.respond(frame.headers, true);
     else this.#stream?.trailers(frame.headers);
@@ -472,6 +481,7 @@ export class CallEnd implements CallEvents {
 
   #resetApplication(frame: InboundFrame): void {
     const mayBeAtWork = this.isInProcess;
+    this.#endHanded = true;
     this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
     // Nothing that the application still sends for the call can matter: the peer has forgotten it.
     this.#sending = "ended";

@@ -3,7 +3,10 @@ import type { CallEnd } from "./call-end.ts";
 import type { Gate } from "./gate.ts";
 
 export interface CallLimits {
-  /** Credit for message bytes that one direction of a call begins with and is topped up to. Default 256 KiB. */
+  /**
+   * Credit for message bytes that one direction of a call begins with and is topped up to. Part of the link's protocol:
+   * both ends must have the same. 256 KiB.
+   */
   readonly windowBytes: number;
   /** Whole messages kept for one call because the application may not have received them. Default 4 MiB. */
   readonly keptBytesMax: number;
@@ -39,6 +42,8 @@ export interface CallHost {
   onUnsettled(call: CallEnd): void;
   /** The call was reset while its handler may have been at work. */
   onCancelled(call: CallEnd): void;
+  /** The application was given the end of an answer of several messages. */
+  onStreamAnswered(): void;
   /** The agent has ended a call that the application made, with a status of its own. */
   onAnsweredByAgent(call: CallEnd): void;
   /** The call needs nothing more and has left its link's table. */

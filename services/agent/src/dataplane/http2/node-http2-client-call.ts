@@ -195,12 +195,17 @@ export class ClientCall implements CallStream {
     this.#onOver(this);
   }
 
-  /** Unread data must flow off: node:http2 keeps the stream until it has been read. */
+  /**
+   * Unread data must flow off: node:http2 keeps the stream until it has been read. Not from inside one of its read
+   * callbacks: a stream that is closed there with data to send makes node:http2 (of Node 24) send empty frames for ever.
+   */
   #discard(code: number): void {
     const stream = this.#stream;
     if (stream === undefined) return;
-    stream.resume();
-    if (!stream.closed && !(code === ResetCode.noError && this.#ended)) stream.close(code);
+    setImmediate(() => {
+      stream.resume();
+      if (!stream.closed && !(code === ResetCode.noError && this.#ended)) stream.close(code);
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { ServerCall } from "./node-http2-server-call.ts";
 import { sessionOptions } from "./node-http2-session.ts";
 import { type AcceptedConnection, defaultHttp2Limits, type Http2Limits, type Http2Server } from "./port.ts";
@@ -15,7 +16,7 @@ export function createNodeHttp2Server(limits: Partial<Http2Limits> = {}): Http2S
 class NodeHttp2Server implements Http2Server {
   readonly #limits: Http2Limits;
   readonly #sessions = new Set<ServerHttp2Session>();
-  #openStreams = 0;
+  readonly #streams = new Set<ServerHttp2Stream>();
   #closing = false;
 
   constructor(limits: Http2Limits) {
@@ -23,7 +24,7 @@ class NodeHttp2Server implements Http2Server {
   }
 
   get openStreams(): number {
-    return this.#openStreams;
+    return this.#streams.size;
   }
 
   accept(socket: Socket, connection: AcceptedConnection): void {
@@ -65,11 +66,18 @@ class NodeHttp2Server implements Http2Server {
     const call = new ServerCall(session, stream, endStream);
     // Reset before anybody heard of it.
     if (stream.destroyed || stream.closed) return;
-    this.#openStreams += 1;
-    stream.once("close", () => {
-      this.#openStreams -= 1;
-    });
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
     call.listen(connection.onCall(call, headers, endStream));
+  }
+
+  async barrier(signal: AbortSignal): Promise<void> {
+    // A ping overtakes data that waits for the flow control of its stream.
+    const streams = [...this.#streams];
+    while (!streams.every(isFlushed)) await delay(flushPollMs, undefined, { signal });
+    await Promise.all([...this.#sessions].map((session) => pingTwice(session, signal)));
+    // Frames that came before the answer are handed over in the ticks around it.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async close(graceMs: number): Promise<void> {
@@ -86,5 +94,28 @@ class NodeHttp2Server implements Http2Server {
     }, graceMs);
     await Promise.all(closed);
     clearTimeout(timer);
+  }
+}
+
+const flushPollMs = 1;
+
+function isFlushed(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || (stream.writableLength === 0 && (!stream.writableEnded || stream.writableFinished));
+}
+
+/** The second round makes sure of what the peer had read and not handed on when the first one came. */
+async function pingTwice(session: ServerHttp2Session, signal: AbortSignal): Promise<void> {
+  for (let round = 0; round < 2; round += 1) {
+    await new Promise<void>((resolve, reject) => {
+      const aborted = () => reject(signal.reason);
+      const done = () => {
+        signal.removeEventListener("abort", aborted);
+        // A connection that has gone has nothing left to be processed.
+        resolve();
+      };
+      signal.addEventListener("abort", aborted, { once: true });
+      if (signal.aborted) aborted();
+      else if (session.destroyed || !session.ping(done)) done();
+    });
   }
 }

@@ -86,6 +86,12 @@ export interface Http2Server {
    * The socket is closed when the first SETTINGS are not there within `handshakeTimeoutMs`.
    */
   accept(socket: Socket, connection: AcceptedConnection): void;
+  /**
+   * Resolves when everything sent so far on all calls has been processed by the peers' HTTP/2 layers, and everything
+   * that they had sent before their answers has been handed over here, except on paused streams. Rejects when `signal`
+   * is aborted.
+   */
+  barrier(signal: AbortSignal): Promise<void>;
   /** GOAWAY on every connection; resolves when all streams have ended or after `graceMs`, when the rest are cut. */
   close(graceMs: number): Promise<void>;
   readonly openStreams: number;

@@ -143,7 +143,7 @@ function compose(config: CoordinatorConfig, { logger, store, tls, descriptorSet 
 
 function driverLimitsOf(config: CoordinatorConfig) {
   const { concurrentMax, minimumPauseMs, timeoutMsDefault, attemptsDefault } = config;
-  const { stateBytesMax, snapshotBytesMax, keepMax, keepMs, leaseMs } = config;
+  const { stateBytesMax, snapshotBytesMax, keepMax, keepMs, leaseMs, settleMs } = config;
   return {
     concurrentMax,
     minimumPauseMs,
@@ -154,6 +154,7 @@ function driverLimitsOf(config: CoordinatorConfig) {
     keepMax,
     keepMs,
     leaseMs,
+    settleMs,
   };
 }
 

@@ -103,6 +103,11 @@ export const coordinatorConfig = defineConfig({
     unit: "ms",
     doc: "How long a detached process may take to come back before it counts as lost.",
   }),
+  settleMs: integer("CUTLINE_SETTLE_MS", {
+    default: driver.settleMs,
+    unit: "ms",
+    doc: "After a take-over: how long the directory and new attempts wait for the agents to come back.",
+  }),
   agentsMax: integer("CUTLINE_AGENTS_MAX", { default: agents.agentsMax, min: 1, doc: "Agents attached at a time." }),
   stopGraceMs: integer("CUTLINE_STOP_GRACE_MS", {
     default: 10_000,

@@ -50,7 +50,7 @@ export interface Topology {
   readonly environment: readonly TopologyEnvironment[];
 }
 
-export interface TopologyProcess {
+interface TopologyProcess {
   readonly id: string;
   readonly incarnation: string;
   readonly agentVersion: string;

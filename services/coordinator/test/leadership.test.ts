@@ -19,7 +19,7 @@ describe("two coordinators with one store", () => {
   });
 
   async function open(): Promise<World> {
-    const world = await World.open({ store, limits: { leaseMs: 300 }, graceMs: 1_000 });
+    const world = await World.open({ store, limits: { leaseMs: 1_500 }, graceMs: 1_000 });
     worlds.push(world);
     return world;
   }
@@ -72,6 +72,45 @@ describe("two coordinators with one store", () => {
     assert.equal(snapshot.earlierAttempts[0]?.reason, "CoordinatorRestarted");
     assert.ok(snapshot.term > published.term);
     assert.deepEqual(await store.get(done), published);
+  });
+
+  it("hand over before anything of an attempt was reported: the next one waits for all who took part", async () => {
+    const first = await open();
+    const [a, b] = [first.agent("bank/a", "1"), first.agent("bank/b", "1")];
+    await a.attach();
+    await b.attach();
+    const id = idOf(await first.driver.start({}));
+    const ref = await a.started();
+    await first.until("the processes in the store", async () =>
+      (await store.get(id))?.processes.length === 2 ? true : undefined,
+    );
+    await first.stop();
+    worlds.splice(worlds.indexOf(first), 1);
+    const second = await open();
+    await leads(second);
+    const [c, d] = [second.agent("bank/a", "1"), second.agent("bank/b", "1")];
+    assert.deepEqual((await c.attach({ openSnapshots: [ref] })).running, []);
+    assert.equal((await second.driver.get(id))?.phase, "Pending");
+    await d.attach();
+    await takePart(c, d, await c.started());
+    const snapshot = await second.ended(id);
+    assert.deepEqual([snapshot.phase, snapshot.attempt], ["Completed", 2]);
+  });
+
+  it("hand over: a snapshot that is asked for at once waits until the agents have had time to come back", async () => {
+    await (await open()).stop();
+    worlds.splice(0);
+    const world = await World.open({ store, limits: { leaseMs: 60_000, settleMs: 400 }, graceMs: 1_000 });
+    worlds.push(world);
+    await leads(world);
+    const [a, b] = [world.agent("bank/a"), world.agent("bank/b")];
+    await a.attach();
+    const id = idOf(await world.driver.start({ attempts: 1 }));
+    assert.equal((await world.driver.get(id))?.phase, "Pending");
+    await b.attach();
+    await takePart(a, b, await a.started());
+    const snapshot = await world.ended(id);
+    assert.deepEqual([snapshot.phase, snapshot.processes.length], ["Completed", 2]);
   });
 
   it("never publish by the one whose term has passed", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { openEmbeddedStore } from "../src/store/embedded.ts";
 import { type Store, StoreError } from "../src/store/port.ts";
+import { withFaults } from "./support/faults.ts";
 import { idOf, takePart, World } from "./support/world.ts";
 
 describe("a store in trouble", () => {
@@ -76,13 +77,3 @@ describe("a store in trouble", () => {
     assert.deepEqual(await world.driver.readiness(), { outcome: "ready" });
   });
 });
-
-/** The store, with some methods replaced. */
-function withFaults(store: Store, faults: Partial<Store>): Store {
-  return new Proxy(store, {
-    get(target, name: keyof Store) {
-      const method = faults[name] ?? target[name];
-      return typeof method === "function" ? method.bind(target) : method;
-    },
-  });
-}

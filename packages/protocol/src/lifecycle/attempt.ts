@@ -1,4 +1,5 @@
-import type { ProcessId } from "../cut/state.ts";
+import type { Violation } from "../certificate.ts";
+import type { ChannelId, ProcessId } from "../cut/state.ts";
 import { describeMissing, isSettled, missingOf, nothingMissing } from "./completion.ts";
 import { end, persist } from "./ending.ts";
 import type { SnapshotEffect } from "./messages.ts";
@@ -10,8 +11,9 @@ const finalReasons: ReadonlySet<string> = new Set(["StateTooLarge"]);
 
 const violationsNamedMax = 5;
 
-/** Begins the attempt as soon as some process is attached and none is in its grace period. */
+/** Begins the attempt, not before its time, as soon as some process is attached and none is in its grace period. */
 export function tryStart(state: SnapshotState, effects: SnapshotEffect[]): void {
+  if (state.nowMs < state.notBeforeMs) return;
   const entries = [...state.roster.values()];
   if (entries.length === 0 || entries.some(({ detachedAtMs }) => detachedAtMs !== undefined)) return;
   if (state.attemptRecorded < state.attempt) {
@@ -83,6 +85,12 @@ function certify(state: SnapshotState, effects: SnapshotEffect[]): void {
   const { verdict, violations } = prove(state, evidenceOf(state));
   if (verdict === "invalid") {
     state.violations = violations;
+    const absent = absentEnds(state, violations);
+    if (absent.length > 0) {
+      failAttempt(state, "ProcessMissing", `${absent.join(", ")} took part and had not attached`, effects);
+      expect(state, absent);
+      return;
+    }
     const first = violations.slice(0, violationsNamedMax).map(({ code, message }) => `${code}: ${message}`);
     failAttempt(state, "CertificateInvalid", `${violations.length} violations: ${first.join("; ")}`, effects);
     return;
@@ -95,7 +103,36 @@ function certify(state: SnapshotState, effects: SnapshotEffect[]): void {
   );
 }
 
-/** The next attempt follows while attempts and time are left. */
+/** Processes that are no members and at whose channels everything is that is wrong. */
+function absentEnds(state: SnapshotState, violations: readonly Violation[]): ProcessId[] {
+  const byChannel = new Map<ChannelId, ProcessId>();
+  for (const { cut } of state.members.values()) {
+    for (const { channelId, to } of cut?.outgoing ?? []) byChannel.set(channelId, to);
+  }
+  for (const { channelId, from, receiver } of state.closed.values()) {
+    // Ends that contradict each other are no matter of who is there.
+    if (!byChannel.has(channelId)) byChannel.set(channelId, from);
+    else if (byChannel.get(channelId) !== receiver) return [];
+  }
+  const absent = new Set<ProcessId>();
+  for (const { channelId } of violations) {
+    const other = byChannel.get(channelId);
+    if (other === undefined || state.members.has(other)) return [];
+    absent.add(other);
+  }
+  return [...absent].sort();
+}
+
+/** Another attempt waits for them as for processes that are detached: until they attach, or the grace period is over. */
+function expect(state: SnapshotState, ids: readonly ProcessId[]): void {
+  for (const id of ids) {
+    if (state.roster.has(id)) continue;
+    const facts = { id, incarnation: "", captureSource: "", labels: {} };
+    state.roster.set(id, { facts, detachedAtMs: state.nowMs });
+  }
+}
+
+/** The next attempt follows, after a pause, while attempts and time are left. */
 export function failAttempt(state: SnapshotState, reason: string, message: string, effects: SnapshotEffect[]): void {
   const { attempt } = state;
   effects.push({
@@ -114,6 +151,8 @@ export function failAttempt(state: SnapshotState, reason: string, message: strin
     { type: "sendEnd", ref: refOf(state), phase: "Failed", reason },
     { type: "removeParts", attemptThrough: attempt },
   );
+  const pauseMs = Math.min(state.policy.attemptPauseMs * 2 ** (attempt - 1), (deadlineMs(state) - state.nowMs) / 2);
+  state.notBeforeMs = Math.max(state.notBeforeMs, state.nowMs + pauseMs);
   state.attempt = attempt + 1;
   state.members = new Map();
   state.closed = new Map();

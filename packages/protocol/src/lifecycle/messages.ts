@@ -20,8 +20,11 @@ export type PublicationOutcome = "published" | "already" | "fenced" | "missing" 
 export type SnapshotInput = { readonly nowMs: number } & SnapshotHappening;
 
 export type SnapshotHappening =
-  /** The first input: the document stands in the store. */
-  | { readonly type: "begin"; readonly processes: readonly RosterProcess[] }
+  /**
+   * The first input: the document stands in the store. No attempt starts before `notBeforeMs`: after a take-over the
+   * agents come back one by one, and an attempt with some of them could not be consistent.
+   */
+  | { readonly type: "begin"; readonly processes: readonly RosterProcess[]; readonly notBeforeMs?: number }
   | { readonly type: "attached"; readonly process: ProcessFacts }
   | { readonly type: "detached"; readonly processId: ProcessId; readonly incarnation: string }
   | { readonly type: "left"; readonly processId: ProcessId; readonly incarnation: string }

@@ -77,6 +77,9 @@ export function onClosed(
   advance(state, effects);
 }
 
+/** What a process may give as the reason of an attempt. */
+const reasonCode = /^[A-Z][A-Za-z0-9]{0,63}$/;
+
 export function onCaptureFailed(
   state: SnapshotState,
   member: Member,
@@ -85,7 +88,8 @@ export function onCaptureFailed(
 ): void {
   const code = reason.code === "" ? "" : `${reason.code}: `;
   const message = `process ${member.facts.id} could not be captured: ${code}${reason.message}`;
-  failAttempt(state, "CaptureFailed", message, effects);
+  const named = reasonCode.test(reason.code) && reason.code !== "Unknown";
+  failAttempt(state, named ? reason.code : "CaptureFailed", message, effects);
 }
 
 export function onPartStored(state: SnapshotState, part: StoredPart, effects: SnapshotEffect[]): void {

@@ -29,6 +29,11 @@ export interface SnapshotPolicy {
   readonly initiatorGraceMs: number;
   /** An attempt that is not the last may stand still at least this long. Default 2000 ms. */
   readonly stallMsMin: number;
+  /**
+   * Between the first attempt and the second; doubled for each later one, and never more than half of the time left.
+   * Default 250 ms.
+   */
+  readonly attemptPauseMs: number;
   /** Publications tried when their outcome stays unknown. Default 5. */
   readonly publishTriesMax: number;
   /** How long the last word may take to reach the store before the document in the store decides. Default 10000 ms. */
@@ -43,6 +48,7 @@ export const defaultSnapshotPolicy: SnapshotPolicy = {
   graceMs: 5_000,
   initiatorGraceMs: 1_000,
   stallMsMin: 2_000,
+  attemptPauseMs: 250,
   publishTriesMax: 5,
   settleMsMax: 10_000,
   rewriteMs: 250,

@@ -64,6 +64,8 @@ export interface SnapshotState {
   readonly policy: SnapshotPolicy;
   nowMs: number;
   stage: SnapshotStage;
+  /** No attempt starts earlier. */
+  notBeforeMs: number;
   /** Taken over, and `begin` has not come yet. */
   inherited: boolean;
   startedAtMs: number | undefined;
@@ -96,6 +98,7 @@ export function createSnapshotState(spec: SnapshotSpec, policy: SnapshotPolicy):
     policy,
     nowMs: spec.createdAtMs,
     stage: "new",
+    notBeforeMs: 0,
     inherited: false,
     startedAtMs: undefined,
     attempt: 1,

@@ -34,7 +34,7 @@ function apply(state: SnapshotState, input: SnapshotInput, effects: SnapshotEffe
   if ("ref" in input && (input.ref.attempt !== state.attempt || input.ref.snapshotId !== state.spec.id)) return;
   switch (input.type) {
     case "begin":
-      begin(state, input.processes, effects);
+      begin(state, input.processes, input.notBeforeMs ?? 0, effects);
       return;
     case "attached":
       attach(state, input.process, effects);
@@ -98,8 +98,14 @@ function apply(state: SnapshotState, input: SnapshotInput, effects: SnapshotEffe
   }
 }
 
-function begin(state: SnapshotState, processes: readonly RosterProcess[], effects: SnapshotEffect[]): void {
+function begin(
+  state: SnapshotState,
+  processes: readonly RosterProcess[],
+  notBeforeMs: number,
+  effects: SnapshotEffect[],
+): void {
   if (state.stage !== "new") return;
+  state.notBeforeMs = notBeforeMs;
   for (const { detachedAtMs, ...facts } of processes) state.roster.set(facts.id, { facts, detachedAtMs });
   state.stage = "waiting";
   if (!state.inherited) return;

@@ -136,7 +136,8 @@ describe("membership", () => {
     script.step({ type: "detached", processId: b.id, incarnation: b.incarnation });
     assert.equal(script.state.attempt, 1);
     const effects = script.step({ type: "tick" }, defaultSnapshotPolicy.graceMs);
-    assert.deepEqual(types(effects), ["sendEnd", "removeParts", "persist"]);
+    assert.deepEqual(types(effects), ["sendEnd", "removeParts"]);
+    assert.deepEqual(types(script.pause()), ["persist"]);
     const [earlier] = documentOf(script.state).earlierAttempts;
     assert.equal(earlier?.reason, "ProcessLost");
     assert.match(earlier?.message ?? "", /bank\/b/);
@@ -253,11 +254,29 @@ describe("a snapshot that goes wrong", () => {
     const old = script.ref;
     const reason = { code: "Hung", message: "hung", processId: a.id };
     script.step({ type: "captureFailed", ref: old, processId: a.id, incarnation: "1", reason });
+    script.pause();
     script.written();
+    assert.equal(phaseOf(script.state), "Cutting");
     script.step({ type: "cut", ref: old, processId: a.id, incarnation: "1", report: cut() });
     assert.equal(documentOf(script.state).progress.processesCut, 0);
-    assert.equal(documentOf(script.state).earlierAttempts[0]?.reason, "CaptureFailed");
   });
+
+  for (const [code, reason] of [
+    ["CaptureTimedOut", "CaptureTimedOut"],
+    ["", "CaptureFailed"],
+    ["Unknown", "CaptureFailed"],
+    ["not a code\u001b[2J", "CaptureFailed"],
+    [`C${"x".repeat(64)}`, "CaptureFailed"],
+  ] as const) {
+    it(`gives ${reason} as the reason when a process could not be captured because of ${JSON.stringify(code)}`, () => {
+      const script = new Script(createSnapshotState(spec({ attemptsMax: 1 }), defaultSnapshotPolicy));
+      script.begin(a);
+      const told = { code, message: "it hung", processId: a.id };
+      script.step({ type: "captureFailed", ref: script.ref, processId: a.id, incarnation: "1", reason: told });
+      assert.equal(documentOf(script.state).reason, reason);
+      assert.match(documentOf(script.state).message, new RegExp(`${a.id} .*it hung`, "s"));
+    });
+  }
 
   it("is Aborted on request, and never once a publication is under way", () => {
     const script = new Script();
@@ -317,6 +336,7 @@ describe("take-over", () => {
     const script = new Script(restoreSnapshotState(spec(), defaultSnapshotPolicy, inherited, 5_000));
     assert.deepEqual(types(script.begin()), ["sendEnd", "removeParts"]);
     script.step({ type: "attached", process: a });
+    assert.deepEqual(types(script.pause()), []);
     assert.deepEqual(types(script.step({ type: "attached", process: b })), ["persist"]);
     assert.deepEqual(types(script.written()), ["sendStart", "sendStart"]);
     assert.equal(documentOf(script.state).earlierAttempts[0]?.reason, "CoordinatorRestarted");

@@ -86,6 +86,11 @@ export class Script {
   }
 
   /** The effects of this input alone. */
+  /** The pause before the next attempt passes. */
+  pause(): readonly SnapshotEffect[] {
+    return this.step({ type: "tick" }, Math.max(1, Math.ceil(this.state.notBeforeMs - this.state.nowMs)));
+  }
+
   step(happening: SnapshotHappening, afterMs = 1): readonly SnapshotEffect[] {
     this.nowMs += afterMs;
     const { effects } = stepSnapshot(this.state, { ...happening, nowMs: this.nowMs });

@@ -8,8 +8,11 @@ export interface KnownProcess {
   status: AgentStatus | undefined;
 }
 
-/** Each term has this many directory versions of its own, so that versions grow across take-overs. */
-const versionsPerTerm = 2 ** 30;
+/**
+ * Versions grow across take-overs: a term has this many of its own for each millisecond that passes until the next one
+ * (`nextTerm` in term.ts). With terms below 2^41 they are safe integers.
+ */
+const versionsPerTerm = 2 ** 12;
 
 /** The processes that have attached, until their grace period is over. */
 export class AgentDirectory {
@@ -54,9 +57,10 @@ export class AgentDirectory {
     if (known !== undefined) known.status = status;
   }
 
+  /** A new term begins with no processes and no changes. */
   clear(): void {
     this.#processes.clear();
-    this.#changes += 1;
+    this.#changes = 0;
   }
 
   get changes(): number {

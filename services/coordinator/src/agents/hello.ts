@@ -32,7 +32,14 @@ export function checkHello(hello: AgentHello): HelloVerdict {
       message: `a hello lists at most ${entriesMax} labels, authorities and open snapshots`,
     };
   }
-  const texts = [hello.agentVersion, hello.linkAddress, hello.captureSource, ...hello.authorities, ...labels.flat()];
+  const texts = [
+    hello.agentVersion,
+    hello.linkAddress,
+    hello.captureSource,
+    ...hello.authorities,
+    ...labels.flat(),
+    ...hello.openSnapshots.map(({ snapshotId }) => snapshotId),
+  ];
   if (texts.some((text) => text.length > textCharsMax)) {
     return { outcome: "invalid", message: `a text of the hello is longer than ${textCharsMax} characters` };
   }

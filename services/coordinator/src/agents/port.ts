@@ -5,7 +5,7 @@ import type { PartInfo, PartKind } from "../store/port.ts";
 /** The version of the agents' protocol that this coordinator speaks. */
 export const protocolVersion = 1;
 
-export interface AgentProcess {
+interface AgentProcess {
   readonly id: string;
   readonly incarnation: string;
   readonly captureSource: string;
@@ -19,6 +19,8 @@ export interface AgentEvents {
   attached(process: AgentProcess): void;
   detached(processId: string, incarnation: string): void;
   left(processId: string, incarnation: string): void;
+  /** Some grace period has ended. */
+  timePassed(): void;
   cut(processId: string, incarnation: string, ref: SnapshotRef, report: CutReport): void;
   channel(processId: string, incarnation: string, ref: SnapshotRef, report: ChannelReport): void;
   captureFailed(processId: string, incarnation: string, ref: SnapshotRef, reason: Reason): void;

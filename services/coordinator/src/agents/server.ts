@@ -5,7 +5,7 @@ import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { type AgentStream, serveAttach } from "./attach.ts";
 import { AgentDirectory } from "./directory.ts";
 import type { AgentEvents } from "./port.ts";
-import { receivePart, uploadStatusOf } from "./upload.ts";
+import { receivePart, type UploadRefusal, uploadStatusOf } from "./upload.ts";
 
 export interface AgentsOptions {
   readonly host: string;
@@ -33,8 +33,8 @@ export interface AgentsLimits {
   readonly agentMessageBytesMax: number;
   /** How long an agent may take to say who it is. Default 5000 ms. */
   readonly helloTimeoutMs: number;
-  /** After a take-over: how long the directory is kept back until agents are there again. Default 1000 ms. */
-  readonly directorySettleMs: number;
+  /** How long an upload may keep the coordinator waiting for its next message. Default 30000 ms. */
+  readonly uploadSilenceMs: number;
 }
 
 export const defaultAgentsLimits: AgentsLimits = {
@@ -45,7 +45,7 @@ export const defaultAgentsLimits: AgentsLimits = {
   agentsMax: 2_000,
   agentMessageBytesMax: 16 * 1024 * 1024,
   helloTimeoutMs: 5_000,
-  directorySettleMs: 1_000,
+  uploadSilenceMs: 30_000,
 };
 
 /** How long calls may take to end when the server stops. */
@@ -62,25 +62,26 @@ export class AgentServer {
   #pushedChanges = 0;
   #pushScheduled = false;
   #settledAtMs = 0;
+  #beatAtMs = 0;
   #port = 0;
 
   constructor(options: AgentsOptions, events: AgentEvents) {
     this.#options = options;
     this.#events = events;
+    // Channelz stays on: without it, grpc-js does not know its sessions, and forceShutdown leaves them open.
     this.#server = new Server({
       "grpc.max_receive_message_length": options.limits.agentMessageBytesMax,
       "grpc.keepalive_time_ms": 10_000,
       "grpc.keepalive_timeout_ms": 5_000,
-      "grpc.enable_channelz": 0,
     });
     const handlers: ControlServer = {
       attach: (call) => serveAttach(call, this.#attachSink, options.limits, options.logger),
       upload: (call, callback) => {
-        receivePart(call, events).then(
+        receivePart(call, events, options.limits).then(
           (response) => callback(null, response),
           (error: unknown) => {
             const refused = uploadStatusOf(error);
-            options.logger.warn({ code: status[refused.code], reason: refused.details, error }, "upload refused");
+            this.#logRefusal(refused, error);
             callback(refused);
           },
         );
@@ -106,6 +107,7 @@ export class AgentServer {
         else reject(new CutlineError("BindFailed", `agents cannot be served on ${host}:${port}`, { cause: error }));
       });
     });
+    this.#beatAtMs = this.#options.nowMs();
     this.#heartbeatTimer = setInterval(() => this.#beat(), this.#options.limits.heartbeatMs);
   }
 
@@ -124,11 +126,12 @@ export class AgentServer {
     });
   }
 
-  /** Called when this replica begins to lead. Agents of an earlier leader come back soon, so their list waits for them. */
-  lead(term: number): void {
+  /** Called when this replica begins to lead. The agents of an earlier leader are listed when they are there again. */
+  lead(settledAtMs: number): void {
     this.directory.clear();
-    const settleMs = term > 1 ? this.#options.limits.directorySettleMs : 0;
-    this.#settledAtMs = this.#options.nowMs() + settleMs;
+    this.#pushedChanges = 0;
+    this.#settledAtMs = settledAtMs;
+    const settleMs = settledAtMs - this.#options.nowMs();
     if (settleMs > 0) setTimeout(() => this.#pushSoon(), settleMs).unref();
   }
 
@@ -230,6 +233,21 @@ export class AgentServer {
     }
   }
 
+  /** After a take-over or an end, refused uploads are the rule; what the store or this program did wrong is not. */
+  #logRefusal(refused: UploadRefusal, error: unknown): void {
+    const fields = { code: status[refused.code], reason: refused.details };
+    switch (refused.level) {
+      case "expected":
+        this.#options.logger.debug(fields, "upload refused");
+        return;
+      case "trouble":
+        this.#options.logger.warn(fields, "upload refused");
+        return;
+      case "fault":
+        this.#options.logger.error({ ...fields, error }, "upload refused");
+    }
+  }
+
   #leave(stream: AgentStream): void {
     const { processId, incarnation } = stream;
     if (this.#streams.get(processId) === stream) this.#streams.delete(processId);
@@ -244,24 +262,34 @@ export class AgentServer {
     const { processId, incarnation } = stream;
     if (this.#streams.get(processId) !== stream) return;
     this.#streams.delete(processId);
-    this.directory.detach(processId, incarnation, this.#options.nowMs());
     this.#options.logger.warn({ processId, incarnation, reason }, "agent detached");
+    // The grace period of the snapshots begins, and so ends, no later than that of the directory.
     this.#events.detached(processId, incarnation);
+    this.directory.detach(processId, incarnation, this.#options.nowMs());
   }
 
   #beat(): void {
     const { limits, logger } = this.#options;
     const nowMs = this.#options.nowMs();
     const silentMs = limits.heartbeatMs * limits.heartbeatsMissedMax;
+    // While this program stood still it heard nobody: what agents said then is still to be read.
+    const stoodStillMs = nowMs - this.#beatAtMs - limits.heartbeatMs;
+    this.#beatAtMs = nowMs;
+    if (stoodStillMs > limits.heartbeatMs) {
+      for (const stream of this.#streams.values()) stream.lastHeardMs += stoodStillMs;
+    }
     for (const stream of [...this.#streams.values()]) {
       if (nowMs - stream.lastHeardMs > silentMs) {
         this.#broken(stream, "heartbeats missed");
         stream.close(status.UNAVAILABLE, `nothing heard for ${silentMs} ms`);
       } else stream.queue.send({ $case: "heartbeat", value: {} });
     }
-    for (const { hello } of this.directory.expire(nowMs, limits.graceMs)) {
+    const lost = this.directory.expire(nowMs, limits.graceMs);
+    for (const { hello } of lost) {
       logger.warn({ processId: hello.processId, incarnation: hello.incarnation }, "agent lost");
     }
+    // Snapshots learn of it before the agents do, whose reports would name the consequence and not the cause.
+    if (lost.length > 0) this.#events.timePassed();
     this.#pushSoon();
   }
 

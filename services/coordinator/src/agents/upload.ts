@@ -5,7 +5,16 @@ import { StoreError } from "../store/port.ts";
 import { type AgentEvents, type PartAdmission, type PartOffer, PartRefused } from "./port.ts";
 
 /** A chunk may have this many bytes. */
-export const chunkBytesMax = 256 * 1024;
+const chunkBytesMax = 256 * 1024;
+/** Ids and types in a header are no longer than this. */
+const nameCharsMax = 512;
+/** What a refusal says travels in a header of HTTP/2, whose size peers limit. */
+const detailsCharsMax = 2_048;
+
+export interface UploadLimits {
+  /** How long the coordinator waits for the next message of an upload. */
+  readonly uploadSilenceMs: number;
+}
 
 /** Ends the call with this status. */
 class UploadStatus extends Error {
@@ -25,10 +34,21 @@ class UploadStatus extends Error {
 export async function receivePart(
   call: ServerReadableStream<UploadRequest, UploadResponse>,
   events: Pick<AgentEvents, "admit">,
+  { uploadSilenceMs }: UploadLimits,
 ): Promise<UploadResponse> {
   call.on("cancelled", () => call.destroy(new UploadStatus(status.CANCELLED, "the agent gave the upload up")));
-  const requests = call[Symbol.asyncIterator]() as AsyncIterator<UploadRequest>;
-  const first = await next(requests);
+  const messages = call[Symbol.asyncIterator]() as AsyncIterator<UploadRequest>;
+  const next = async () => {
+    const silence = new UploadStatus(status.DEADLINE_EXCEEDED, `nothing came for ${uploadSilenceMs} ms`);
+    const timer = setTimeout(() => call.destroy(silence), uploadSilenceMs);
+    try {
+      const { done, value } = await messages.next();
+      return done === true ? undefined : value.body;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const first = await next();
   if (first?.$case !== "header") throw new UploadStatus(status.INVALID_ARGUMENT, "an upload begins with its header");
   const admission = events.admit(offerOf(first.value));
   switch (admission.outcome) {
@@ -37,22 +57,25 @@ export async function receivePart(
     case "busy":
       throw new UploadStatus(status.ABORTED, admission.message);
     case "stored":
-      return await compare(requests, admission);
+      return await compare(next, admission);
     case "accepted":
-      return await store(call, requests, admission, first.value.contentType);
+      return await store(call, next, admission, first.value.contentType);
   }
 }
 
+/** The next message of an upload; `undefined` after the last. */
+type Next = () => Promise<UploadRequest["body"]>;
+
 async function store(
   call: ServerReadableStream<UploadRequest, UploadResponse>,
-  requests: AsyncIterator<UploadRequest>,
+  next: Next,
   { upload }: Extract<PartAdmission, { outcome: "accepted" }>,
   contentType: string,
 ): Promise<UploadResponse> {
   const giveUp = () => call.destroy(new PartRefused("AttemptOver", "the attempt is over"));
   upload.signal.addEventListener("abort", giveUp);
   try {
-    const received = await drain(requests, (chunk) => upload.write(chunk));
+    const received = await drain(next, (chunk) => upload.write(chunk));
     await upload.commit({ ...received, contentType });
     return received;
   } catch (error) {
@@ -64,10 +87,10 @@ async function store(
 }
 
 async function compare(
-  requests: AsyncIterator<UploadRequest>,
+  next: Next,
   { info, differs }: Extract<PartAdmission, { outcome: "stored" }>,
 ): Promise<UploadResponse> {
-  const received = await drain(requests, () => undefined);
+  const received = await drain(next, () => undefined);
   if (received.sha256 === info.sha256 && received.sizeBytes === info.sizeBytes) return received;
   differs();
   throw new UploadStatus(
@@ -77,14 +100,11 @@ async function compare(
 }
 
 /** Takes all chunks and checks them against the end. */
-async function drain(
-  requests: AsyncIterator<UploadRequest>,
-  take: (chunk: Uint8Array) => Promise<void> | undefined,
-): Promise<UploadResponse> {
+async function drain(next: Next, take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<UploadResponse> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   for (;;) {
-    const body = await next(requests);
+    const body = await next();
     if (body === undefined) throw new UploadStatus(status.INVALID_ARGUMENT, "the upload stopped before its end");
     if (body.$case === "header") throw new UploadStatus(status.INVALID_ARGUMENT, "an upload has one header");
     if (body.$case === "end") {
@@ -106,14 +126,13 @@ async function drain(
   }
 }
 
-async function next(requests: AsyncIterator<UploadRequest>): Promise<UploadRequest["body"]> {
-  const { done, value } = await requests.next();
-  return done === true ? undefined : value.body;
-}
-
 function offerOf(header: UploadHeader): PartOffer {
   const { ref, processId, incarnation, kind, channelId, contentType } = header;
   if (ref === undefined) throw new UploadStatus(status.INVALID_ARGUMENT, "the upload's header names no snapshot");
+  const names = [ref.snapshotId, processId, incarnation, kind, channelId, contentType];
+  if (names.some((name) => name.length > nameCharsMax)) {
+    throw new UploadStatus(status.INVALID_ARGUMENT, `a text of the header is longer than ${nameCharsMax} characters`);
+  }
   switch (kind) {
     case "local":
     case "calls":
@@ -127,16 +146,33 @@ function offerOf(header: UploadHeader): PartOffer {
   }
 }
 
+/** `expected`: an agent that is late, early or has given up. `trouble`: of the store or the way. `fault`: of this program. */
+export interface UploadRefusal {
+  readonly code: status;
+  readonly details: string;
+  readonly level: "expected" | "trouble" | "fault";
+}
+
+const expectedCodes: ReadonlySet<status> = new Set([status.FAILED_PRECONDITION, status.ABORTED, status.CANCELLED]);
+
 /** `UNAVAILABLE` and `ABORTED` mean: the same upload may be tried again. */
-export function uploadStatusOf(error: unknown): { readonly code: status; readonly details: string } {
-  if (error instanceof UploadStatus) return { code: error.status, details: error.message };
+export function uploadStatusOf(error: unknown): UploadRefusal {
+  if (error instanceof UploadStatus) return refusal(error.status, error.message);
   if (error instanceof PartRefused) {
-    const code = error.code === "StateTooLarge" ? status.RESOURCE_EXHAUSTED : status.FAILED_PRECONDITION;
-    return { code, details: error.message };
+    return refusal(
+      error.code === "StateTooLarge" ? status.RESOURCE_EXHAUSTED : status.FAILED_PRECONDITION,
+      error.message,
+    );
   }
   if (error instanceof StoreError) {
     const code = error.code === "StoreFull" ? status.RESOURCE_EXHAUSTED : status.UNAVAILABLE;
-    return { code, details: `${error.code}: ${error.message}` };
+    return refusal(code, `${error.code}: ${error.message}`);
   }
-  return { code: status.INTERNAL, details: "the coordinator failed to store the part; its log says why" };
+  const details = "the coordinator failed to store the part; its log says why";
+  return { code: status.INTERNAL, details, level: "fault" };
+}
+
+function refusal(code: status, message: string): UploadRefusal {
+  const details = message.slice(0, detailsCharsMax);
+  return { code, details, level: expectedCodes.has(code) ? "expected" : "trouble" };
 }

@@ -15,9 +15,10 @@ import { describeError, type Logger, type Metrics } from "@cutline/runtime";
 import type { KnownProcess } from "../agents/directory.ts";
 import type { AgentEvents, PartOffer } from "../agents/port.ts";
 import type { Snapshots, StartOutcome, StartRequest } from "../snapshots.ts";
-import { type ListPage, type ListQuery, type Store, StoreError } from "../store/port.ts";
+import { type ListPage, type ListQuery, type Store, StoreError, type Succession } from "../store/port.ts";
 import { refusalOf } from "./admission.ts";
 import { inherit, isTerminal, toSnapshot } from "./documents.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
 import { newSnapshotId } from "./ids.ts";
 import { Leadership } from "./leadership.ts";
 import type { DriverLimits } from "./limits.ts";
@@ -31,7 +32,8 @@ import { Uploads } from "./uploads.ts";
 /** The agents, as far as the driver needs them. */
 export interface AgentsPort {
   readonly directory: { list(): readonly KnownProcess[] };
-  lead(term: number): void;
+  /** The directory is kept back until `settledAtMs`. */
+  lead(settledAtMs: number): void;
   dismiss(details: string): void;
   send(processId: string, body: { $case: "start"; value: StartSnapshot }): void;
   sendAll(body: { $case: "end"; value: EndSnapshot }): void;
@@ -48,9 +50,6 @@ export interface DriverOptions {
   readonly metrics?: Metrics | undefined;
 }
 
-/** Idempotency keys remembered, so that a repeat finds its snapshot even when no new one would be let in. */
-const keysMax = 1_000;
-
 /** Drives all snapshots while this replica leads. */
 export class Driver implements Snapshots, AgentEvents {
   readonly #options: DriverOptions;
@@ -58,10 +57,14 @@ export class Driver implements Snapshots, AgentEvents {
   readonly #sessions = new Map<string, Session>();
   /** Ids whose document is being created: they count as running. */
   readonly #starting = new Set<string>();
-  readonly #keys = new Map<string, string>();
+  readonly #keys = new IdempotencyKeys();
   readonly #metrics: DriverMetrics;
   readonly #uploads: Uploads;
   #agents: AgentsPort | undefined;
+  #hasLed = false;
+  /** After a take-over: when the agents have had time to come back. */
+  #settledAtMs = 0;
+  #lastCreatedAtMs: number | undefined;
   #lastStartMs: number | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -76,7 +79,7 @@ export class Driver implements Snapshots, AgentEvents {
       leaseMs: limits.leaseMs,
       nowMs,
       logger,
-      onGained: (term) => this.#gain(term),
+      onGained: (term, succession) => this.#gain(term, succession),
       onLost: () => this.#lose(),
     });
     this.#metrics = driverMetrics(metrics, {
@@ -116,8 +119,14 @@ export class Driver implements Snapshots, AgentEvents {
   // Snapshots
 
   async start(request: StartRequest): Promise<StartOutcome> {
+    const key = request.idempotencyKey ?? "";
+    return await this.#keys.once(key, () => this.#start(request, key));
+  }
+
+  async #start(request: StartRequest, key: string): Promise<StartOutcome> {
     const { limits, nowMs, store } = this.#options;
-    const known = await this.#findByKey(request.idempotencyKey);
+    const knownId = this.#keys.find(key);
+    const known = knownId === undefined ? undefined : await this.get(knownId);
     if (known !== undefined) return { outcome: "existing", snapshot: known };
     const term = this.term();
     const refusal = refusalOf(request, this.#admissionFacts(term), limits);
@@ -126,7 +135,7 @@ export class Driver implements Snapshots, AgentEvents {
       this.#options.logger.info({ code: refusal.code, reason: refusal.message }, "snapshot refused");
       return refusal;
     }
-    const state = createSnapshotState(this.#specOf(request, nowMs()), this.#options.policy);
+    const state = createSnapshotState(this.#specOf(request), this.#options.policy);
     const { id } = state.spec;
     const before = this.#lastStartMs;
     this.#lastStartMs = nowMs();
@@ -138,13 +147,13 @@ export class Driver implements Snapshots, AgentEvents {
       }
       if (created.outcome === "exists" && created.snapshot.id !== id) {
         this.#lastStartMs = before;
-        this.#rememberKey(request.idempotencyKey, created.snapshot.id);
+        this.#keys.remember(key, created.snapshot.id);
         return { outcome: "existing", snapshot: this.#live(created.snapshot) };
       }
-      this.#rememberKey(request.idempotencyKey, id);
+      this.#keys.remember(key, id);
       const session = this.#open(state, term);
       this.#options.logger.info({ snapshotId: id, timeoutMs: state.spec.timeoutMs }, "snapshot accepted");
-      session.apply({ type: "begin", processes: this.#roster() });
+      session.apply({ type: "begin", processes: this.#roster(), notBeforeMs: this.#settledAtMs });
       return { outcome: "accepted", snapshot: session.snapshot() };
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -172,6 +181,8 @@ export class Driver implements Snapshots, AgentEvents {
       const stored = await this.#options.store.get(id);
       return { outcome: stored === undefined ? "missing" : "ended" };
     }
+    // Its last word is on its way to the store: that was another request, or another end.
+    if (session.state.end !== undefined) return { outcome: "ended" };
     session.apply({ type: "abort", message: "aborted on request" });
     const snapshot = session.snapshot();
     return snapshot.phase === "Aborted" ? { outcome: "aborted", snapshot } : { outcome: "ended" };
@@ -214,6 +225,10 @@ export class Driver implements Snapshots, AgentEvents {
     this.#tell({ type: "left", processId, incarnation });
   }
 
+  timePassed(): void {
+    this.#tell({ type: "tick" });
+  }
+
   cut(...[processId, incarnation, ref, report]: Parameters<AgentEvents["cut"]>): void {
     this.#sessions.get(ref.snapshotId)?.apply({ type: "cut", processId, incarnation, ref, report });
   }
@@ -243,9 +258,14 @@ export class Driver implements Snapshots, AgentEvents {
 
   // Leading
 
-  async #gain(term: number): Promise<void> {
-    this.#agents?.lead(term);
+  /** A store that knows of no leader before may have lost its data: what this program and the snapshots say counts too. */
+  async #gain(term: number, succession: Succession): Promise<void> {
+    const { nowMs, limits } = this.#options;
+    this.#settledAtMs = nowMs() + limits.settleMs;
     await this.#adopt(term);
+    if (succession === "first" && !this.#hasLed && this.#sessions.size === 0) this.#settledAtMs = 0;
+    this.#hasLed = true;
+    this.#agents?.lead(this.#settledAtMs);
   }
 
   #lose(): void {
@@ -262,7 +282,7 @@ export class Driver implements Snapshots, AgentEvents {
       const { spec, inherited } = inherit(snapshot, nowMs());
       logger.warn({ snapshotId: spec.id, phase: snapshot.phase, attempt: snapshot.attempt }, "snapshot taken over");
       const session = this.#open(restoreSnapshotState(spec, policy, inherited, nowMs()), term);
-      session.apply({ type: "begin", processes: this.#roster() });
+      session.apply({ type: "begin", processes: this.#roster(), notBeforeMs: this.#settledAtMs });
     }
   }
 
@@ -324,8 +344,11 @@ export class Driver implements Snapshots, AgentEvents {
     };
   }
 
-  #specOf(request: StartRequest, createdAtMs: number): SnapshotSpec {
-    const { limits } = this.#options;
+  #specOf(request: StartRequest): SnapshotSpec {
+    const { limits, nowMs } = this.#options;
+    // Lists and retention go by this time: of two snapshots, the later one is the newer one.
+    const createdAtMs = Math.max(nowMs(), (this.#lastCreatedAtMs ?? 0) + 1);
+    this.#lastCreatedAtMs = createdAtMs;
     return {
       id: newSnapshotId(createdAtMs),
       createdAtMs,
@@ -354,20 +377,6 @@ export class Driver implements Snapshots, AgentEvents {
 
   #live(stored: Snapshot): Snapshot {
     return this.#sessions.get(stored.id)?.snapshot() ?? stored;
-  }
-
-  async #findByKey(key: string | undefined): Promise<Snapshot | undefined> {
-    const id = key === undefined ? undefined : this.#keys.get(key);
-    return id === undefined ? undefined : await this.get(id);
-  }
-
-  #rememberKey(key: string | undefined, id: string): void {
-    if (key === undefined || key === "") return;
-    this.#keys.set(key, id);
-    for (const oldest of this.#keys.keys()) {
-      if (this.#keys.size <= keysMax) return;
-      this.#keys.delete(oldest);
-    }
   }
 
   #requireTerm(): number {

@@ -1,5 +1,5 @@
 import type { Logger } from "@cutline/runtime";
-import type { Store } from "../store/port.ts";
+import type { Store, Succession } from "../store/port.ts";
 
 export interface LeadershipOptions {
   readonly store: Pick<Store, "acquireLease" | "renewLease" | "releaseLease">;
@@ -9,7 +9,7 @@ export interface LeadershipOptions {
   readonly nowMs: () => number;
   readonly logger: Logger;
   /** Runs to its end before `term` says so. */
-  readonly onGained: (term: number) => Promise<void>;
+  readonly onGained: (term: number, succession: Succession) => Promise<void>;
   readonly onLost: () => void;
 }
 
@@ -88,13 +88,13 @@ export class Leadership {
     this.#term = lease.term;
     this.#leaseEndMs = askedAtMs + leaseMs;
     try {
-      await this.#options.onGained(lease.term);
+      await this.#options.onGained(lease.term, lease.succession);
     } catch (error) {
       this.#lose("take-over failed");
       throw error;
     }
     this.#leading = true;
-    logger.info({ term: lease.term }, "leading");
+    logger.info({ term: lease.term, succession: lease.succession }, "leading");
   }
 
   async #renew(term: number): Promise<void> {

@@ -28,6 +28,11 @@ export interface DriverLimits {
   readonly keepMs: number;
   /** Between two looks for snapshots nobody drives, and for old ones. Default 10000 ms. */
   readonly housekeepingMs: number;
+  /**
+   * After a take-over: how long the directory and all attempts wait for the agents to come back; longer than they pause
+   * between two tries. Default 5000 ms.
+   */
+  readonly settleMs: number;
   /** How long a leader leads without renewing. Default 5000 ms. */
   readonly leaseMs: number;
 }
@@ -47,5 +52,6 @@ export const defaultDriverLimits: DriverLimits = {
   keepMax: 100,
   keepMs: 0,
   housekeepingMs: 10_000,
+  settleMs: 5_000,
   leaseMs: 5_000,
 };

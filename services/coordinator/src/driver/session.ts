@@ -42,6 +42,8 @@ export class Session {
   #writes: Promise<void> = Promise.resolve();
   #progressWriting = false;
   #progressAtMs: number;
+  /** The attempt whose processes the store knows: a take-over waits for these. */
+  #progressAttempt = 0;
 
   constructor(options: SessionOptions) {
     this.state = options.state;
@@ -167,13 +169,15 @@ export class Session {
     }
   }
 
-  /** At most one progress write waits at a time, and the next one comes `progressMs` after it. */
+  /** At most one progress write waits at a time, and the next one comes `progressMs` after it; an attempt's first at once. */
   #writeProgress(): void {
     const { nowMs, progressMs, store, term } = this.#options;
-    const { stage } = this.state;
+    const { stage, attempt } = this.state;
     const running = stage === "cutting" || stage === "collecting" || stage === "verifying";
-    if (!running || this.#progressWriting || nowMs() < this.#progressAtMs + progressMs) return;
+    const due = attempt !== this.#progressAttempt || nowMs() >= this.#progressAtMs + progressMs;
+    if (!running || this.#progressWriting || !due) return;
     this.#progressWriting = true;
+    this.#progressAttempt = attempt;
     this.#write(async () => {
       // Phases that another attempt or the end has made obsolete are not written any more.
       if (this.state.stage === stage && !this.#stopped) {

@@ -171,6 +171,8 @@ class Upload implements PartUpload {
     try {
       await operation();
     } catch (error) {
+      // The end of an attempt removes its parts under those who write them: what they then meet is no fault of the store.
+      this.#checkSignal();
       if (error instanceof StoreError && error.code === "StoreFull") {
         const { ref, processId, kind } = this.#offer;
         this.#session.apply({ type: "partFailed", ref, processId, kind, code: "StoreFull", message: error.message });

@@ -95,7 +95,7 @@ export function createHttp(options: HttpOptions): FastifyInstance {
       registerSnapshots(api, options.snapshots);
       registerState(api, { snapshots: options.snapshots, store: options.store, logger, limits, decode });
       registerTopology(api, options.snapshots);
-      registerOperation(api, options.snapshots, options.metrics);
+      registerOperation(api, { snapshots: options.snapshots, metrics: options.metrics, logger });
     });
   });
   return app;

@@ -7,6 +7,7 @@ import { keyText, textOfKey } from "./key-text.ts";
 import { listStepDocuments, positionOf, scanOf, writeCursor } from "./listing.ts";
 import type { CreateOutcome, LeaseOutcome, ListPage, ListQuery, PartInfo, PartKey, PartWriter, Store } from "./port.ts";
 import { StoreError } from "./port.ts";
+import { nextTerm } from "./term.ts";
 
 export interface EmbeddedStoreOptions {
   /** A file on a local disk, or ":memory:" for a store that ends with the program. */
@@ -46,9 +47,9 @@ class EmbeddedStore implements Store {
       if (lease.expiresAtMs > nowMs && lease.holder !== holder) {
         return { outcome: "held", holder: lease.holder, expiresInMs: lease.expiresAtMs - nowMs };
       }
-      const term = lease.expiresAtMs > nowMs ? lease.term : lease.term + 1;
+      const term = lease.expiresAtMs > nowMs ? lease.term : nextTerm(lease.term, nowMs);
       this.#database.run("UPDATE lease SET term = ?, holder = ?, expires_at_ms = ?", term, holder, nowMs + leaseMs);
-      return { outcome: "acquired", term };
+      return { outcome: "acquired", term, succession: lease.term === 0 ? "first" : "takeOver" };
     });
     if (outcome.outcome === "acquired") {
       // What an earlier leader did not finish deleting; the rest of it waits for the next one.

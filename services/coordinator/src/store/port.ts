@@ -14,8 +14,8 @@ import type { Snapshot } from "@cutline/proto/snapshot";
  */
 export interface Store {
   /**
-   * Takes the lease when it is free, expired or already the holder's. A term only ever grows, not always by one; a holder that
-   * asks again while its lease lasts keeps its term, so two programs must not share a holder's name.
+   * Takes the lease when it is free, expired or already the holder's. A term only ever grows, not always by one (`nextTerm`
+   * in term.ts); a holder that asks again while its lease lasts keeps its term, so two programs must not share a holder's name.
    */
   acquireLease(holder: string, leaseMs: number): Promise<LeaseOutcome>;
   /** `lost`: it expired, was released, or is another's. */
@@ -58,8 +58,11 @@ export interface Store {
 }
 
 export type LeaseOutcome =
-  | { readonly outcome: "acquired"; readonly term: number }
+  | { readonly outcome: "acquired"; readonly term: number; readonly succession: Succession }
   | { readonly outcome: "held"; readonly holder: string; readonly expiresInMs: number };
+
+/** `first`: the store has never granted this lease before. A holder that asks again is told `takeOver`. */
+export type Succession = "first" | "takeOver";
 
 export type CreateOutcome =
   | { readonly outcome: "created" }

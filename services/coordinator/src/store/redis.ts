@@ -50,7 +50,7 @@ const finishedRemovalsMax = 16;
  * A write that timed out may still arrive, after later ones of the same term: documents remember the sequence of their last write and
  * refuse what was overtaken, chunks are numbered, and a part belongs to one writer.
  *
- * Terms are times in milliseconds where the clock allows, so that they grow even when a failover has lost the last one.
+ * Terms are times where the clock allows (term.ts), so that they grow even when a failover has lost the last one.
  *
  * Connecting goes on in the background; operations wait for it within their time. Rejects a key prefix with braces, or a URL that cannot be read, with a `RangeError`.
  */
@@ -81,7 +81,8 @@ class RedisStore implements Store {
 
   async acquireLease(holder: string, leaseMs: number): Promise<LeaseOutcome> {
     const operation = this.#connection.operation("write", "acquire the lease");
-    const [outcome, first, second] = await operation.script(acquireLease, [this.#keys.lease], [holder, leaseMs]);
+    const reply = await operation.script(acquireLease, [this.#keys.lease], [holder, leaseMs]);
+    const [outcome, first, second, succession] = reply;
     if (outcome === "held") {
       return { outcome, holder: String(first), expiresInMs: Number(second) };
     }
@@ -91,7 +92,7 @@ class RedisStore implements Store {
       await this.#raiseTerms(operation, term);
     }
     await this.#finishRemovals(operation, term);
-    return { outcome: "acquired", term };
+    return { outcome: "acquired", term, succession: succession === "first" ? "first" : "takeOver" };
   }
 
   async renewLease(term: number, leaseMs: number): Promise<"renewed" | "lost"> {

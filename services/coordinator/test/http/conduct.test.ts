@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
+import { type LogLine, recorder } from "../support/recorder.ts";
 import { emptyTopology } from "./support/fakes.ts";
 import { listen, problemOf, serve } from "./support/server.ts";
 
@@ -143,6 +144,22 @@ describe("operation", () => {
     assert.deepEqual((await app.inject("/readyz")).json(), { status: "ready" });
     snapshots.ready = { outcome: "notReady", reasons: ["another replica leads"] };
     assert.deepEqual(problemOf(await app.inject("/readyz"), 503, "NotReady").reasons, ["another replica leads"]);
+  });
+
+  it("logs when its readiness changes, and not every probe", async (t) => {
+    const lines: LogLine[] = [];
+    const { app, snapshots } = serve(t, { logger: recorder(lines) });
+    for (const ready of [{ outcome: "notReady", reasons: ["it starts"] }, { outcome: "ready" }] as const) {
+      snapshots.ready = ready;
+      for (let probe = 0; probe < 3; probe += 1) await app.inject("/readyz");
+    }
+    assert.deepEqual(
+      lines.filter(({ level }) => level !== "debug").map(({ level, message, fields }) => [level, message, fields]),
+      [
+        ["info", "readiness changed", { outcome: "notReady", reasons: ["it starts"] }],
+        ["info", "readiness changed", { outcome: "ready" }],
+      ],
+    );
   });
 
   it("shows metrics when it has some", async (t) => {

@@ -41,8 +41,10 @@ function leaseCompliance(start: StartStorage): void {
       assert.ok(refused.outcome === "held");
       assert.equal(refused.holder, name);
       assert.ok(refused.expiresInMs > 0 && refused.expiresInMs <= leaseMs);
-      const first = outcomes.find(({ outcome }) => outcome === "acquired");
-      assert.deepEqual(await winner.acquireLease(name, leaseMs), first);
+      const first = outcomes.find((each) => each.outcome === "acquired");
+      assert.equal(first?.succession, "first");
+      const again = await winner.acquireLease(name, leaseMs);
+      assert.deepEqual(again, { outcome: "acquired", term: first.term, succession: "takeOver" });
     }));
 
   it("goes to another after it expired, with a higher term, and cannot be renewed then", () =>

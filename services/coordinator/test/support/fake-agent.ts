@@ -14,7 +14,7 @@ import { type ClientDuplexStream, credentials, type ServiceError } from "@grpc/g
 
 type Body<Case extends string> = Extract<NonNullable<CoordinatorMessage["body"]>, { $case: Case }>["value"];
 
-const waitMs = 10_000;
+const waitMs = 60_000;
 
 /** An agent that speaks Attach and Upload as its test tells it to. */
 export class FakeAgent {

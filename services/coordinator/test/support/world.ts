@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Snapshot } from "@cutline/proto/snapshot";
 import { defaultSnapshotPolicy } from "@cutline/protocol";
-import type { LogFields, Logger } from "@cutline/runtime";
 import { AgentServer, type AgentsLimits, defaultAgentsLimits } from "../../src/agents/server.ts";
 import { nowMs } from "../../src/driver/clock.ts";
 import { Driver } from "../../src/driver/driver.ts";
@@ -11,12 +10,7 @@ import type { StartOutcome } from "../../src/snapshots.ts";
 import { openEmbeddedStore } from "../../src/store/embedded.ts";
 import type { Store } from "../../src/store/port.ts";
 import { FakeAgent } from "./fake-agent.ts";
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: LogFields;
-}
+import { type LogLine, recorder } from "./recorder.ts";
 
 export interface WorldOptions {
   readonly store?: Store;
@@ -50,12 +44,19 @@ export class World {
     this.driver = new Driver({
       store,
       holder: randomUUID(),
-      limits: { ...defaultDriverLimits, tickMs: 10, progressMs: 20, housekeepingMs: 100, ...options.limits },
+      limits: {
+        ...defaultDriverLimits,
+        tickMs: 10,
+        progressMs: 20,
+        housekeepingMs: 100,
+        settleMs: 0,
+        ...options.limits,
+      },
       policy: { ...defaultSnapshotPolicy, graceMs, stallMsMin: 500 },
       nowMs,
       logger,
     });
-    const limits = { ...defaultAgentsLimits, heartbeatMs: 100, graceMs, directorySettleMs: 0, ...options.agents };
+    const limits = { ...defaultAgentsLimits, heartbeatMs: 100, graceMs, ...options.agents };
     this.server = new AgentServer({ host: "127.0.0.1", port: 0, nowMs, logger, limits }, this.driver);
     this.driver.connect(this.server);
   }
@@ -82,11 +83,11 @@ export class World {
   }
 
   async until<T>(what: string, find: () => T | undefined | Promise<T | undefined>): Promise<T> {
-    const endMs = nowMs() + 10_000;
+    const endMs = nowMs() + 60_000;
     for (;;) {
       const found = await find();
       if (found !== undefined) return found;
-      if (nowMs() > endMs) throw new Error(`waited 10000 ms for: ${what}\n${this.log()}`);
+      if (nowMs() > endMs) throw new Error(`waited 60000 ms for: ${what}\n${this.log()}`);
       await sleep(5);
     }
   }
@@ -99,20 +100,6 @@ export class World {
 export function idOf(outcome: StartOutcome): string {
   if (outcome.outcome === "refused") throw new Error(`refused: ${outcome.code}: ${outcome.message}`);
   return outcome.snapshot.id;
-}
-
-function recorder(lines: LogLine[], bound: LogFields = {}): Logger {
-  const at = (level: string) => (fields: LogFields, message: string) => {
-    lines.push({ level, message, fields: { ...bound, ...fields } });
-  };
-  return {
-    trace: at("trace"),
-    debug: at("debug"),
-    info: at("info"),
-    warn: at("warn"),
-    error: at("error"),
-    child: (fields) => recorder(lines, { ...bound, ...fields }),
-  };
 }
 
 /** a sends five frames to b, four of which b's application had received at its cut; everything is reported and stored. */

@@ -1,6 +1,7 @@
+import type { Logger } from "@cutline/runtime";
 import { Type } from "@sinclair/typebox";
 import type { Snapshots } from "../../snapshots.ts";
-import { HttpProblem } from "../problems.ts";
+import { HttpProblem, sendProblem } from "../problems.ts";
 import { jsonResponse, problemResponses } from "../responses.ts";
 import type { Api } from "../type-provider.ts";
 
@@ -13,7 +14,15 @@ export interface MetricsSource {
 const tags = ["operation"];
 const status = Type.Object({ status: Type.String() });
 
-export function registerOperation(api: Api, snapshots: Snapshots, metrics: MetricsSource | undefined): void {
+export interface OperationOptions {
+  readonly snapshots: Pick<Snapshots, "readiness">;
+  readonly metrics: MetricsSource | undefined;
+  readonly logger: Logger;
+}
+
+export function registerOperation(api: Api, { snapshots, metrics, logger }: OperationOptions): void {
+  let told: "ready" | "notReady" | undefined;
+
   api.get(
     "/healthz",
     {
@@ -39,14 +48,15 @@ export function registerOperation(api: Api, snapshots: Snapshots, metrics: Metri
       },
       config: { produces: false },
     },
-    async () => {
+    async (request, reply) => {
       const readiness = await snapshots.readiness();
-      if (readiness.outcome === "notReady") {
-        throw new HttpProblem(503, "NotReady", "This coordinator is not ready; reasons say why.", {
-          reasons: readiness.reasons,
-        });
-      }
-      return { status: "ready" };
+      // Probes come every few seconds: a line for each change, not for each of them.
+      if (readiness.outcome !== told) logger.info({ ...readiness }, "readiness changed");
+      told = readiness.outcome;
+      if (readiness.outcome === "ready") return { status: "ready" };
+      const { reasons } = readiness;
+      const detail = "This coordinator is not ready; reasons say why.";
+      return sendProblem(request, reply, new HttpProblem(503, "NotReady", detail, { reasons }));
     },
   );
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { termEpochMs } from "../term.ts";
 
 /** One Lua script. It is sent by its hash, and in full when the server does not know it. */
 export interface Script {
@@ -33,7 +34,10 @@ function script(whenFull: WhenFull, body: string): Script {
   return { lua, sha1: createHash("sha1").update(lua).digest("hex") };
 }
 
-/** KEYS lease. ARGV holder, leaseMs. -> acquired, term, session (how often it was acquired) | held, holder, expiresInMs */
+/**
+ * KEYS lease. ARGV holder, leaseMs.
+ * -> acquired, term, session (how often it was acquired), first or takeOver | held, holder, expiresInMs
+ */
 export const acquireLease = script(
   "allow-oom",
   `
@@ -44,11 +48,12 @@ if expiresAtMs > now and lease[2] ~= holder then
   return {'held', lease[2], text(expiresAtMs - now)}
 end
 if expiresAtMs <= now then
-  -- A term is a time, so that it grows even after the server has forgotten the last one.
-  term = math.max(term + 1, now)
+  -- nextTerm of term.ts, by the server's clock.
+  term = math.max(term + 1, now - ${termEpochMs})
 end
 redis.call('HSET', KEYS[1], 'term', text(term), 'holder', holder, 'expiresAtMs', text(now + leaseMs))
-return {'acquired', text(term), text(redis.call('HINCRBY', KEYS[1], 'session', 1))}
+local succession = lease[1] and 'takeOver' or 'first'
+return {'acquired', text(term), text(redis.call('HINCRBY', KEYS[1], 'session', 1)), succession}
 `,
 );
 

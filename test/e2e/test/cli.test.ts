@@ -15,10 +15,21 @@ interface Ended {
 }
 
 describe("cutline, the command line, on a running bank", () => {
-  const system = withSystem({ branches: [{ name: "branch-a" }, { name: "branch-b" }] });
+  // Some traffic, and time left for the command line.
+  const environment = { BRANCH_PAUSE_MS: "20", BRANCH_CONCURRENCY: "2" };
+  const system = withSystem({
+    branches: [
+      { name: "branch-a", environment },
+      { name: "branch-b", environment },
+    ],
+  });
 
   function run(...args: string[]): Promise<Ended> {
-    const env = { PATH: process.env.PATH, CUTLINE_SERVER: system().httpAddress };
+    const env = {
+      PATH: process.env.PATH,
+      CUTLINE_SERVER: system().httpAddress,
+      NODE_COMPILE_CACHE: join(system().folder, "compiled"),
+    };
     return new Promise((resolve) => {
       execFile(process.execPath, [cutline, ...args], { env }, (error, stdout, stderr) => {
         resolve({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : -1, stdout, stderr });

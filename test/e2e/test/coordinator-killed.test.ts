@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { until } from "../src/index.ts";
-import { assertHarmless, audited, takeAudited, withSystem } from "./support.ts";
+import { assertHarmless, audited, halfway, takeAudited, withSystem } from "./support.ts";
 
 for (const store of ["embedded", "redis"] as const) {
   describe(`SIGKILL of the coordinator, with the ${store} store`, () => {
@@ -19,10 +19,7 @@ for (const store of ["embedded", "redis"] as const) {
       const frozen = system().branch("branch-b").application;
       frozen.freeze();
       const [last, again] = [await rest.create({ attempts: 1 }), await rest.create({ attempts: 3 })];
-      await until("running snapshots", async () => {
-        const running = await Promise.all([last, again].map(({ id }) => rest.get(id)));
-        return running.every(({ progress }) => progress?.processesCut) ? "running" : undefined;
-      });
+      for (const { id } of [last, again]) await halfway(system(), id);
       await coordinator.kill();
       frozen.thaw();
       const { counters } = await system().branch("branch-a").state();

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
-import { type AuditedSnapshot, auditSnapshot, type System, type SystemOptions, startSystem } from "../src/index.ts";
+import {
+  type AuditedSnapshot,
+  auditSnapshot,
+  type System,
+  type SystemOptions,
+  startSystem,
+  until,
+} from "../src/index.ts";
 
 /** A system for all tests of a suite. When one of them fails, the last lines of every program are shown and the logs stay. */
 export function withSystem(options: SystemOptions): () => System {
@@ -38,6 +45,15 @@ export async function audited(system: System, snapshot: AuditedSnapshot["snapsho
   assert.equal(snapshot.certificate?.verdict, "valid");
   assert.equal(snapshot.partial, false, "no call may have gone around the agents");
   return result;
+}
+
+/** Waits until one that cannot end by itself is in its midst: some process has cut. */
+export async function halfway(system: System, id: string): Promise<void> {
+  await until(`snapshot ${id} in its midst`, async () => {
+    const { endedAt, reason, message, progress } = await system.rest.get(id);
+    assert.equal(endedAt, "", `it has ended already: ${reason}: ${message}`);
+    return (progress?.processesCut ?? 0) > 0 ? "halfway" : undefined;
+  });
 }
 
 /** Which processes proved their capture exact; the others have told why not. */

@@ -4,8 +4,8 @@ import type { Snapshot } from "@cutline/proto/snapshot";
 import type { System } from "./system.ts";
 
 /**
- * `conserved`: exact, and every cent is there. `flagged`: it says itself that it is not exact; its total proves nothing.
- * `violated`: it calls itself exact and is wrong, or its document does not verify.
+ * `conserved`: exact, and every cent is there. `flagged`: it says itself that it is not exact, or partial (something went
+ * around the agents); its total proves nothing. `violated`: it claims more than is true, or its document does not verify.
  */
 export type Judgement = "conserved" | "flagged" | "violated";
 
@@ -23,11 +23,12 @@ export async function auditSnapshot(system: System, snapshot: Snapshot): Promise
   const verified = await verifyGlobalState(piecesOf(bytes));
   const audit = auditGlobalState(JSON.parse(bytes.toString()) as GlobalState, system.totalCents);
   const problems = verified.violations.map(({ code, message }) => `${code}: ${message}`);
-  if (snapshot.exact && audit.verdict === "violated") {
+  const claim = snapshot.exact && !snapshot.partial ? "whole" : "flagged";
+  if (claim === "whole" && audit.verdict === "violated") {
     problems.push(`the total is ${audit.totalCents} cents, not ${system.totalCents}`, ...audit.problems);
   }
-  if (!snapshot.exact && snapshot.reasons.length === 0) problems.push("it is not exact and gives no reason");
-  const judgement = problems.length > 0 ? "violated" : snapshot.exact ? "conserved" : "flagged";
+  if (claim === "flagged" && snapshot.reasons.length === 0) problems.push("it is flagged and gives no reason");
+  const judgement = problems.length > 0 ? "violated" : claim === "whole" ? "conserved" : "flagged";
   return { judgement, problems, snapshot, audit };
 }
 

@@ -53,7 +53,7 @@ export function startAgent(
   const { spec } = plan;
   return Service.start({
     name: `agent of ${spec.name}`,
-    program: "../../tmp/e2e-agent/services/agent/src/main.ts",
+    program: "services/agent/src/main.ts",
     environment: {
       CUTLINE_PROCESS_ID: plan.processId,
       CUTLINE_APPLICATION_ADDRESS: `127.0.0.1:${plan.port}`,

@@ -27,6 +27,8 @@ export interface SystemOptions {
 const readyTimeoutMs = 45_000;
 /** Until everything that was sent has been answered. */
 const quietTimeoutMs = 45_000;
+/** The same before everything is stopped, where it is worth less. */
+const quietBeforeStopMs = 5_000;
 
 /** Coordinator, store, branches and their agents, each a process of its own on 127.0.0.1. */
 export interface System {
@@ -129,18 +131,8 @@ class RunningSystem implements System {
     );
   }
 
-  async pauseTraffic(): Promise<void> {
-    await Promise.all(this.branches.map((branch) => branch.pause()));
-    let open = "";
-    await until(
-      "quiet",
-      async () => {
-        const statuses = await Promise.all(this.branches.map((branch) => branch.status()));
-        open = statuses.map(({ state, callsOpen }) => `${state.branch} has ${callsOpen} calls open`).join(", ");
-        return statuses.every(({ callsOpen }) => callsOpen === 0) ? "quiet" : undefined;
-      },
-      { timeoutMs: quietTimeoutMs, otherwise: () => open },
-    );
+  pauseTraffic(): Promise<void> {
+    return this.#quiet(quietTimeoutMs);
   }
 
   async resumeTraffic(): Promise<void> {
@@ -221,11 +213,38 @@ class RunningSystem implements System {
     return "";
   }
 
+  async #quiet(timeoutMs: number): Promise<void> {
+    await Promise.all(this.branches.map((branch) => branch.pause()));
+    let open = "";
+    await until(
+      "quiet",
+      async () => {
+        const statuses = await Promise.all(this.branches.map((branch) => branch.status()));
+        open = statuses.map(({ state, callsOpen }) => `${state.branch} has ${callsOpen} calls open`).join(", ");
+        return statuses.every(({ callsOpen }) => callsOpen === 0) ? "quiet" : undefined;
+      },
+      { timeoutMs, otherwise: () => open },
+    );
+  }
+
+  /** Lets money that is on its way arrive before its receiver is gone. Not everything may be there to take part. */
+  async #quietIfPossible(applications: readonly Service[]): Promise<void> {
+    if (applications.some(({ standing }) => standing === "ended")) return;
+    for (const application of applications) application.thaw();
+    try {
+      await this.#quiet(quietBeforeStopMs);
+    } catch (error) {
+      if (!(error instanceof SystemError || error instanceof TypeError || error instanceof DOMException)) throw error;
+      // It stays restless, or does not answer (fetch says TypeError or a time-out): it is stopped all the same.
+    }
+  }
+
   async #stopAll(logs: "keep" | "remove"): Promise<Record<string, string>> {
     const applications = this.branches.map(({ application }) => application);
     const agents = this.branches.map(({ agent }) => agent);
     const rest = this.#services.filter((service) => !applications.includes(service) && !agents.includes(service));
     const ends: Record<string, string> = {};
+    await this.#quietIfPossible(applications);
     // Branches finish their calls through the agents, agents take their leave of the coordinator, it closes its store.
     for (const together of [applications, agents, ...rest.reverse().map((service) => [service])]) {
       await Promise.all(

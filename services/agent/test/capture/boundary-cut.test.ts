@@ -45,17 +45,20 @@ const codesOf = (reasons: readonly string[]) => [...new Set(reasons.map((reason)
 
 describe("a boundary cut", () => {
   it("is exact when nothing is under way, and when short calls finish in time", { timeout }, async () => {
-    await inWorld(async (world) => {
-      const [near, far] = world.applications;
-      assert.ok(near);
-      assert.deepEqual((await judged(world)).reasons, []);
-      assert.equal(await near.unary("t/p1", "t/p0>t/p1#first", {}, {}), grpc.status.OK);
-      assert.deepEqual((await judged(world)).reasons, []);
-      const call = near.unary("t/p1", "t/p0>t/p1#short", { pauseMs: 10 }, {});
-      await until("the handler has begun", () => (far?.ledger.received.size ?? 0) > 1);
-      assert.deepEqual((await judged(world)).reasons, []);
-      assert.equal(await call, grpc.status.OK);
-    }, { ...captureLimits, drainTimeoutMs: 2_000 });
+    await inWorld(
+      async (world) => {
+        const [near, far] = world.applications;
+        assert.ok(near);
+        assert.deepEqual((await judged(world)).reasons, []);
+        assert.equal(await near.unary("t/p1", "t/p0>t/p1#first", {}, {}), grpc.status.OK);
+        assert.deepEqual((await judged(world)).reasons, []);
+        const call = near.unary("t/p1", "t/p0>t/p1#short", { pauseMs: 10 }, {});
+        await until("the handler has begun", () => (far?.ledger.received.size ?? 0) > 1);
+        assert.deepEqual((await judged(world)).reasons, []);
+        assert.equal(await call, grpc.status.OK);
+      },
+      { ...captureLimits, drainTimeoutMs: 2_000 },
+    );
   });
 
   it("is in doubt while a handler is at work", { timeout }, async () => {
@@ -140,8 +143,14 @@ describe("a boundary cut", () => {
       const outside = new grpc.Client(`127.0.0.1:${world.members[1]?.inboundPort}`, grpc.credentials.createInsecure());
       const key = "outside>t/p1#cancelled";
       const request = near.ledger.send(key, "request", 0, JSON.stringify({ pauseMs: 500 }));
-      const call = outside.makeUnaryRequest(ledgerService.unary.path, sameBytes, sameBytes, request, metadataOf(key), {}, () =>
-        near.ledger.end(key, "caller", "CANCELLED"),
+      const call = outside.makeUnaryRequest(
+        ledgerService.unary.path,
+        sameBytes,
+        sameBytes,
+        request,
+        metadataOf(key),
+        {},
+        () => near.ledger.end(key, "caller", "CANCELLED"),
       );
       await until("the handler has begun", () => far.ledger.received.size > 0);
       call.cancel();
@@ -153,25 +162,30 @@ describe("a boundary cut", () => {
   });
 
   it("lets traffic go at once when it is given up", { timeout }, async () => {
-    await inWorld(async (world) => {
-      const [near] = world.applications;
-      const [member] = world.members;
-      assert.ok(near && member);
-      const ref = { snapshotId: "given-up", attempt: 1 };
-      member.start(ref);
-      await until("traffic stands still", () => member.plane.gate.fromApplication === "frozen");
-      const call = near.unary("t/p1", "t/p0>t/p1#waits", {}, {});
-      member.end(ref);
-      assert.equal(await call, grpc.status.OK);
-      await until("the gate is open", () => member.plane.gate.toApplication === "open");
-      assert.equal(member.plane.gate.fromApplication, "open");
-      for (const other of world.members) other.end(ref);
-      assert.deepEqual((await judged(world)).reasons, []);
-    }, { ...captureLimits, guardMs: 400 });
+    await inWorld(
+      async (world) => {
+        const [near] = world.applications;
+        const [member] = world.members;
+        assert.ok(near && member);
+        const ref = { snapshotId: "given-up", attempt: 1 };
+        member.start(ref);
+        await until("traffic stands still", () => member.plane.gate.fromApplication === "frozen");
+        const call = near.unary("t/p1", "t/p0>t/p1#waits", {}, {});
+        member.end(ref);
+        assert.equal(await call, grpc.status.OK);
+        await until("the gate is open", () => member.plane.gate.toApplication === "open");
+        assert.equal(member.plane.gate.fromApplication, "open");
+        for (const other of world.members) other.end(ref);
+        assert.deepEqual((await judged(world)).reasons, []);
+      },
+      { ...captureLimits, guardMs: 400 },
+    );
   });
 
   for (const cancelShare of [0, 0.2]) {
-    it(`never calls itself exact wrongly in random traffic, with ${cancelShare * 100} % cancelled`, { timeout }, async () => {
+    it(`never calls itself exact wrongly in random traffic, with ${cancelShare * 100} % cancelled`, {
+      timeout,
+    }, async () => {
       await inWorld(async (world) => {
         const random = seeded(17 + cancelShare);
         const open = new Set<string>();
@@ -202,7 +216,10 @@ describe("a boundary cut", () => {
           await Promise.all(traffic);
         }
         assert.deepEqual(disturbances, []);
-        assert.deepEqual(world.applications.flatMap(({ ledger }) => ledger.outOfTurn), []);
+        assert.deepEqual(
+          world.applications.flatMap(({ ledger }) => ledger.outOfTurn),
+          [],
+        );
         await until("nothing is kept", () => keptCalls(world.members).length === 0, 4_000).catch(() => undefined);
         assert.deepEqual(keptCalls(world.members), []);
       });

@@ -36,7 +36,9 @@ async function judged(world: World) {
 const codesOf = (reasons: readonly string[]) => [...new Set(reasons.map((reason) => reason.split(" ")[1]))];
 
 describe("an exact cut", () => {
-  it("is in doubt as long as a client that is not wrapped has a stream open, not only the first time", { timeout }, async () => {
+  it("is in doubt as long as a client that is not wrapped has a stream open, not only the first time", {
+    timeout,
+  }, async () => {
     await inWorld({ ids }, async (world) => {
       const [near, far] = world.applications;
       const [member] = world.members;
@@ -57,7 +59,9 @@ describe("an exact cut", () => {
     });
   });
 
-  it("counts nothing as received because the application's own reports broke off for a while", { timeout }, async () => {
+  it("counts nothing as received because the application's own reports broke off for a while", {
+    timeout,
+  }, async () => {
     const proxies: Awaited<ReturnType<typeof startTcpProxy>>[] = [];
     const options = {
       ids,
@@ -88,7 +92,9 @@ describe("an exact cut", () => {
       farProxy.cut();
       for (let i = 0; i < 5; i += 1) write({});
       const handed = () => {
-        const calls = [...(world.members[1]?.plane.driver.links.values() ?? [])].flatMap((link) => [...link.calls.values()]);
+        const calls = [...(world.members[1]?.plane.driver.links.values() ?? [])].flatMap((link) => [
+          ...link.calls.values(),
+        ]);
         return Math.max(...calls.map(({ inbound }) => inbound.messagesHanded));
       };
       await until("all are handed over", () => handed() === 11);
@@ -144,7 +150,9 @@ describe("an exact cut", () => {
       call.on("error", () => {});
       const far = world.members[1];
       const served = () => [...(far?.plane.driver.links.values() ?? [])].flatMap((link) => [...link.calls.values()]);
-      await until("the whole answer waits at the server's agent", () => served().some((each) => each.outbound.read.end));
+      await until("the whole answer waits at the server's agent", () =>
+        served().some((each) => each.outbound.read.end),
+      );
       call.cancel();
       await until("nothing is kept", () => keptCalls(world.members).length === 0, 5_000).catch(() => undefined);
       assert.deepEqual(keptCalls(world.members), []);
@@ -206,9 +214,11 @@ describe("an exact cut", () => {
         near.ledger.receive(message);
         call.pause();
       });
-      await until("its time is over", () => status !== undefined || performance.now() > Number.POSITIVE_INFINITY, 1_500).catch(
-        () => undefined,
-      );
+      await until(
+        "its time is over",
+        () => status !== undefined || performance.now() > Number.POSITIVE_INFINITY,
+        1_500,
+      ).catch(() => undefined);
       const startedMs = performance.now();
       const { exact, reasons } = await judged(world);
       const tookMs = performance.now() - startedMs;

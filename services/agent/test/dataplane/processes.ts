@@ -81,6 +81,7 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
     confirmsReceipt: options.confirmsReceipt ?? false,
     settle: (call) => call.settled(),
     cancelled() {},
+    streamAnswered() {},
   };
   const dataPlane: DataPlane = new DataPlane(
     {

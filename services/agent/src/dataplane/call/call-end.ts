@@ -48,6 +48,7 @@ export class CallEnd implements CallEvents {
   #headersHanded = false;
   /** The application was given the answer's end, or a reset. */
   #endHanded = false;
+  #endArrived = false;
   /** The peer has said its last word, or is taken to have. */
   #peerEnded = false;
   #applicationGone = false;
@@ -120,10 +121,12 @@ export class CallEnd implements CallEvents {
   /** Throws {@link FrameError} when the frame does not fit the call. */
   arrive(frame: ArrivedFrame): InboundFrame {
     checkDirection(this.role, frame.type);
+    if (this.#endArrived && frame.type !== FrameType.reset) throw new FrameError("a frame came behind its call's end");
     if (frame.type === FrameType.message) this.#credit.noteArrived(frame.payload.length);
     const inbound = this.inbound.append(frame);
     if (inbound.role.part === "end") {
       this.#inboundEnded = true;
+      this.#endArrived = true;
       this.#peerEnded ||= frame.type !== FrameType.halfClose;
     }
     if (frame.type === FrameType.reset) this.#resetArrived = inbound;
@@ -421,7 +424,7 @@ export class CallEnd implements CallEvents {
   #skipToReset(): boolean {
     const reset = this.#resetArrived;
     if (reset === undefined || !this.#mayHand(reset)) return false;
-    while (this.inbound.next !== undefined && this.inbound.next !== reset) this.inbound.advance();
+    while (this.inbound.next !== undefined && this.inbound.next !== reset) this.inbound.skip();
     this.#streamFull = false;
     return true;
   }

@@ -36,6 +36,7 @@ export class Credit {
 
   /** Throws {@link FrameError} when the peer sends what it was not granted. */
   noteArrived(bytes: number): void {
+    if (bytes === 0) throw new FrameError("a message frame is empty");
     this.#arrivedBytes += bytes;
     if (this.#arrivedBytes <= this.#grantedBytes + framePayloadBytesMax) return;
     throw new FrameError(`${this.#arrivedBytes} message bytes came for a call that was granted ${this.#grantedBytes}`);

@@ -59,6 +59,12 @@ export class InboundQueue {
     }
   }
 
+  /** Leaves `next` out: nobody will get it. */
+  skip(): void {
+    this.#handed += 1;
+    this.#handedPieces = 0;
+  }
+
   /** Whole messages handed over since the call began. */
   get messagesHanded(): number {
     return this.#messagesHanded;

@@ -204,7 +204,7 @@ export class ClientCall implements CallStream {
     if (stream === undefined) return;
     setImmediate(() => {
       stream.resume();
-      if (!stream.closed && !(code === ResetCode.noError && this.#ended)) stream.close(code);
+      if (!stream.closed && !(code === ResetCode.noError && stream.writableFinished)) stream.close(code);
     });
   }
 }

@@ -1,6 +1,6 @@
 import { createParticipant, type Participant } from "@cutline/participant";
 import * as grpc from "@grpc/grpc-js";
-import { Ledger, type NumberedMessage } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 
 const sameBytes = (bytes: Buffer) => bytes;
 
@@ -29,10 +29,10 @@ export interface Order {
   /** Before the answer, and between messages. */
   readonly pauseMs?: number;
   /** How a stream is read; `once`: no more than the first message. */
-  readonly reading?: "data" | "loop" | "slow" | "once";
+  readonly reading?: "data" | "slow" | "once";
   readonly fails?: boolean;
   /** Calls that the handler makes before it answers, one after the other: `process:order`. */
-  readonly then?: readonly { readonly to: string; readonly order: Order }[];
+  readonly calls?: readonly { readonly to: string; readonly order: Order }[];
 }
 
 type Answer = (error: grpc.ServiceError | null, value?: Buffer) => void;
@@ -59,14 +59,19 @@ export interface UnaryOptions {
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** `opaque`: neither its server nor its clients are wrapped. */
-export async function startApplication(id: string, kind: "participant" | "opaque" = "participant"): Promise<LedgerApplication> {
+export async function startApplication(
+  id: string,
+  kind: "participant" | "opaque" = "participant",
+  atPort = 0,
+): Promise<LedgerApplication> {
   const ledger = new Ledger();
   let nested = 0;
   const participant = createParticipant({ state: () => ledger.state(), receiptIntervalMs: 20 });
   const plain = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
   const server = kind === "participant" ? participant.server(plain) : plain;
 
-  const answerEnd = (key: string, fails: boolean | undefined) => ledger.end(key, "callee", fails ? "failed" : "answered");
+  const answerEnd = (key: string, fails: boolean | undefined) =>
+    ledger.end(key, "callee", fails ? "failed" : "answered");
   const failure = { code: grpc.status.ABORTED, details: "as it was ordered" };
 
   server.addService(ledgerService, {
@@ -76,7 +81,7 @@ export async function startApplication(id: string, kind: "participant" | "opaque
       call.once("cancelled", () => ledger.end(first.key, "callee", "cancelled"));
       const handle = async () => {
         if (order.pauseMs !== undefined) await pause(order.pauseMs);
-        for (const { to, order: next } of order.then ?? []) {
+        for (const { to, order: next } of order.calls ?? []) {
           nested += 1;
           await application.unary(to, `${id}>${to}#n${nested}`, next, {});
         }
@@ -123,7 +128,9 @@ export async function startApplication(id: string, kind: "participant" | "opaque
         if (order.count !== undefined && count >= order.count) finish();
       };
       call.on("error", () => {});
+      if (readsInLoop(call.metadata)) return readInLoop(call, take).then(finish, () => undefined);
       read(call, take, () => order.reading, finish);
+      return undefined;
     },
     list(call: grpc.ServerWritableStream<Buffer, Buffer>) {
       const first = ledger.receive(call.request);
@@ -181,12 +188,14 @@ export async function startApplication(id: string, kind: "participant" | "opaque
         if (open) call.write(ledger.send(key, "answer", order.answerBytes ?? 0));
         if (order.count !== undefined && count >= order.count) finish();
       };
+      if (readsInLoop(call.metadata)) return readInLoop(call, take).then(finish, () => undefined);
       read(call, take, () => order.reading, finish);
+      return undefined;
     },
   } as unknown as grpc.UntypedServiceImplementation);
 
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync(`127.0.0.1:${atPort}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
   });
@@ -233,11 +242,18 @@ export async function startApplication(id: string, kind: "participant" | "opaque
 
 const keyHeader = "x-ledger-key";
 
-/** The call's name in the ledgers, which its handler knows before the first message. */
-export function metadataOf(key: string): grpc.Metadata {
+const readingHeader = "x-reading";
+
+/** The call's name in the ledgers, which its handler knows before the first message, and how it is to read. */
+export function metadataOf(key: string, reading: "events" | "loop" = "events"): grpc.Metadata {
   const metadata = new grpc.Metadata();
   metadata.set(keyHeader, key);
+  metadata.set(readingHeader, reading);
   return metadata;
+}
+
+function readsInLoop(metadata: grpc.Metadata): boolean {
+  return metadata.get(readingHeader)[0] === "loop";
 }
 
 function keyOf(metadata: grpc.Metadata): string {
@@ -269,5 +285,3 @@ export function read(
 export async function readInLoop(stream: AsyncIterable<Buffer>, take: (message: Buffer) => void): Promise<void> {
   for await (const message of stream) take(message);
 }
-
-export type { NumberedMessage };

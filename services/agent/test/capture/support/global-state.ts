@@ -1,6 +1,6 @@
 import { FrameKind, RecordedFrame } from "@cutline/proto/snapshot";
 import { type ChannelEvidence, checkCertificate, type SnapshotRef } from "@cutline/protocol";
-import { decodeMessage, type Direction, type LedgerState, type NumberedMessage } from "./ledger.ts";
+import { type Direction, decodeMessage, type LedgerState, type NumberedMessage } from "./ledger.ts";
 import type { Member } from "./member.ts";
 
 /** One snapshot, put together from what all members said of it, and judged twice: by the certificate, and by the ledgers. */
@@ -174,7 +174,8 @@ function compare(
   for (const { call, direction, index, what } of cutShort) {
     const key = keys.get(call);
     const part = `${key}|${direction}`;
-    if (key !== undefined && (received.get(part) ?? 0) > index) wrong.push(`${part}: ${index} was received, and ${what}`);
+    if (key !== undefined && (received.get(part) ?? 0) > index)
+      wrong.push(`${part}: ${index} was received, and ${what}`);
   }
   return { wrong, inFlightMessages };
 }

@@ -74,11 +74,14 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     port: applicationPort,
     limits: { streamWindowBytes: 256 * 1024 },
   });
+  const outboundServer = createNodeHttp2Server({ streamWindowBytes: 256 * 1024 });
+  const inboundServer = createNodeHttp2Server({ streamWindowBytes: 256 * 1024 });
   const applicationOptions = {
     processId: id,
     incarnation: `${id}-1`,
     address: `127.0.0.1:${options.participantPort ?? applicationPort}`,
     client: applicationClient,
+    server: outboundServer,
     limits,
     now,
     logger,
@@ -128,15 +131,14 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     logger,
   });
   const { port: linkPort } = await plane.mesh.listen("127.0.0.1", 0);
-  const http2Server = createNodeHttp2Server({ streamWindowBytes: 256 * 1024 });
   const outboundDoor = createFrontDoor({
-    http2Server,
+    http2Server: outboundServer,
     onConnection: (target) => plane.outboundConnection(target?.authority),
     onTunnel: () => ({ outcome: "refused", reason: "no tunnels here" }),
     logger,
   });
   const inboundDoor = createFrontDoor({
-    http2Server,
+    http2Server: inboundServer,
     onConnection: () => plane.inboundConnection("outside"),
     onTunnel: () => ({ outcome: "refused", reason: "no tunnels here" }),
     logger,
@@ -165,7 +167,8 @@ export async function startMember(options: MemberOptions): Promise<Member> {
         plane.mesh.stop(),
         outboundDoor.close(0),
         inboundDoor.close(0),
-        http2Server.close(0),
+        outboundServer.close(0),
+        inboundServer.close(0),
         applicationClient.close(0),
       ]);
     },

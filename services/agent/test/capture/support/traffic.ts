@@ -1,5 +1,13 @@
 import * as grpc from "@grpc/grpc-js";
-import { type LedgerApplication, ledgerService, metadataOf, type Order, pause, readInLoop, statusName } from "./application.ts";
+import {
+  type LedgerApplication,
+  ledgerService,
+  metadataOf,
+  type Order,
+  pause,
+  readInLoop,
+  statusName,
+} from "./application.ts";
 
 /** Numbers in [0, 1) that depend on the seed only (mulberry32). */
 export function seeded(seed: number): () => number {
@@ -76,7 +84,7 @@ async function oneKind(options: TrafficOptions, to: string, key: string, kind: K
       answerBytes: bytes(),
       ...(random() < 0.5 ? { pauseMs: Math.floor(random() * 15) } : {}),
       ...(fails ? { fails } : {}),
-      ...(random() < 0.3 ? { then: [{ to: pick([id, ...peers].filter((each) => each !== to)), order: {} }] } : {}),
+      ...(random() < 0.3 ? { calls: [{ to: pick([id, ...peers].filter((each) => each !== to)), order: {} }] } : {}),
     };
     const status = await application.unary(to, key, order, {
       bytes: bytes(),
@@ -124,10 +132,22 @@ async function oneStream(options: TrafficOptions, call: StreamCall): Promise<voi
       resolve(code ?? grpc.status.OK);
     };
     let cancelled = false;
-    let stream: grpc.ClientReadableStream<Buffer> | grpc.ClientWritableStream<Buffer> | grpc.ClientDuplexStream<Buffer, Buffer>;
-    const metadata = metadataOf(key);
+    let stream:
+      | grpc.ClientReadableStream<Buffer>
+      | grpc.ClientWritableStream<Buffer>
+      | grpc.ClientDuplexStream<Buffer, Buffer>;
+    // A handler that answers in the midst of a `for await` loop never ends its call, also without an agent (grpc-js).
+    const mayLoop = early === undefined && !fails;
+    const metadata = metadataOf(key, mayLoop && random() < 0.4 ? "loop" : "events");
     if (kind === "list") {
-      stream = client.makeServerStreamRequest(ledgerService.list.path, sameBytes, sameBytes, first(), metadata, settings);
+      stream = client.makeServerStreamRequest(
+        ledgerService.list.path,
+        sameBytes,
+        sameBytes,
+        first(),
+        metadata,
+        settings,
+      );
     } else if (kind === "chat") {
       stream = client.makeBidiStreamRequest(ledgerService.chat.path, sameBytes, sameBytes, metadata, settings);
     } else {

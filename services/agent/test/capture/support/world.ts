@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { SnapshotRef } from "@cutline/protocol";
 import * as grpc from "@grpc/grpc-js";
-import { type LedgerApplication, startApplication } from "./application.ts";
 import type { StateSource } from "../../../src/capture/state-source.ts";
+import { type LedgerApplication, startApplication } from "./application.ts";
 import { authorityOf, introduce, type Member, type MemberOptions, startMember } from "./member.ts";
 
 /** Participants beside their agents, in one process, which know each other. */
@@ -12,10 +12,12 @@ export interface World {
   stop(): Promise<void>;
 }
 
+type Kind = "participant" | "opaque";
+
 export interface WorldOptions {
   readonly ids: readonly string[];
   /** Default: `participant`. */
-  readonly kind?: "participant" | "opaque";
+  readonly kind?: Kind | ((id: string) => Kind);
   member?(id: string, application: LedgerApplication): Promise<Partial<MemberOptions>> | Partial<MemberOptions>;
 }
 
@@ -24,23 +26,14 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const members: Member[] = [];
   const clients: grpc.Client[] = [];
   for (const id of options.ids) {
-    const application = await startApplication(id, options.kind);
-    const source = options.kind === "opaque" ? { source: ledgerSource(application) } : {};
+    const kind = typeof options.kind === "function" ? options.kind(id) : (options.kind ?? "participant");
+    const application = await startApplication(id, kind);
+    const source = kind === "opaque" ? { source: ledgerSource(application) } : {};
     const more = { ...source, ...(await options.member?.(id, application)) };
     const member = await startMember({ id, applicationPort: application.port, ...more });
     applications.push(application);
     members.push(member);
-    const known = new Map<string, grpc.Client>();
-    application.dial = (to) => {
-      let client = known.get(to);
-      if (client === undefined) {
-        const plain = dialThrough(member, authorityOf(to));
-        clients.push(plain);
-        client = application.kind === "participant" ? application.participant.client(plain) : plain;
-        known.set(to, client);
-      }
-      return client;
-    };
+    letDial(application, member, clients);
   }
   introduce(members);
   await until("every application is greeted", () =>
@@ -54,6 +47,21 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       for (const application of applications) application.stop();
       await Promise.all(members.map((member) => member.stop()));
     },
+  };
+}
+
+/** `clients`: to be closed. */
+export function letDial(application: LedgerApplication, member: Member, clients: grpc.Client[]): void {
+  const known = new Map<string, grpc.Client>();
+  application.dial = (to) => {
+    let client = known.get(to);
+    if (client === undefined) {
+      const plain = dialThrough(member, authorityOf(to));
+      clients.push(plain);
+      client = application.kind === "participant" ? application.participant.client(plain) : plain;
+      known.set(to, client);
+    }
+    return client;
   };
 }
 
@@ -96,7 +104,12 @@ export function keptCalls(members: readonly Member[]): string[] {
   const kept: string[] = [];
   for (const { id, plane } of members) {
     for (const link of plane.driver.links.values()) {
-      for (const call of link.calls.values()) kept.push(`${id} ${call.role} ${call.method} ${call.applicationId}`);
+      for (const call of link.calls.values()) {
+        const { inbound, outbound } = call;
+        const read = `read ${outbound.read.messages}${outbound.read.end ? " and the end" : ""}`;
+        const kept_ = `handed ${inbound.messagesHanded}, kept ${inbound.bytes} in and ${outbound.bytes} out`;
+        kept.push(`${id} ${call.role} ${call.method} ${call.applicationId}: ${read}, ${kept_}`);
+      }
     }
     if (plane.calls.openCalls > 0) kept.push(`${id} has ${plane.calls.openCalls} open calls`);
     const ids = plane.calls.openOutgoingIds();

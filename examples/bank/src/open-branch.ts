@@ -56,7 +56,10 @@ export async function openBranch(
 
   const server = capture.server(new grpc.Server());
   const { slowReaderMs } = settings;
-  server.addService(Branch.service, branchService({ ledger, random, peers, takes: kinds, slowReaderMs }));
+  server.addService(
+    Branch.service,
+    branchService({ ledger, random, peers, takes: kinds, slowReaderMs, refusedOneIn: settings.refusedOneIn }),
+  );
   const port = await bind(server, settings.port);
 
   const status = (): BranchStatus => ({

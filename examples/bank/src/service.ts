@@ -13,8 +13,6 @@ import { isAmount, type Ledger } from "./ledger.ts";
 import { answerDeadline, type Peer } from "./peer.ts";
 import type { Random } from "./random.ts";
 
-/** One payment in this many is refused, so that money travels in answers, too. */
-const REFUSED_ONE_IN = 50;
 const VIA_MAX = 8;
 
 export interface ServiceParts {
@@ -24,6 +22,8 @@ export interface ServiceParts {
   /** Which calls this branch takes beside transfers. */
   takes: "transfers" | "everything";
   slowReaderMs: number;
+  /** One payment in this many is refused, so that money travels in answers, too. */
+  refusedOneIn: number;
 }
 
 export function branchService(parts: ServiceParts): grpc.UntypedServiceImplementation {
@@ -48,12 +48,12 @@ export function branchService(parts: ServiceParts): grpc.UntypedServiceImplement
 }
 
 function take(
-  { ledger, random }: ServiceParts,
+  { ledger, random, refusedOneIn }: ServiceParts,
   amountCents: number,
   kind: "transfersReceived" | "settlementsReceived",
 ): PaymentReply {
   if (!isAmount(amountCents)) return refuse(ledger, amountCents, "the amount is not a positive number of cents");
-  if (random.below(REFUSED_ONE_IN) === 0) return refuse(ledger, amountCents, "the receiver declines");
+  if (random.below(refusedOneIn) === 0) return refuse(ledger, amountCents, "the receiver declines");
   ledger.credit(amountCents, kind);
   return { accepted: true, amountCents, reason: "" };
 }

@@ -18,6 +18,8 @@ export interface BranchSettings {
   paddingBytes: number;
   /** What reading one settlement takes. */
   slowReaderMs: number;
+  /** One payment in this many is refused. */
+  refusedOneIn: number;
   seed: string;
   /** HTTP on 127.0.0.1 with the live state and the switch for the traffic. */
   statusPort?: number;
@@ -42,6 +44,7 @@ export function readSettings(environment: Environment): ProgramSettings {
     pauseMs: optionalNumber(environment, "BRANCH_PAUSE_MS", 0, 60_000) ?? (gentle ? 100 : 0),
     paddingBytes: optionalNumber(environment, "BRANCH_PADDING_BYTES", 0, 4_000_000) ?? 0,
     slowReaderMs: optionalNumber(environment, "BRANCH_SLOW_READER_MS", 0, 5_000) ?? 0,
+    refusedOneIn: optionalNumber(environment, "BRANCH_REFUSED_ONE_IN", 1, 1_000_000) ?? 50,
     seed: environment.BRANCH_SEED ?? "1",
     ...(statusPort === undefined ? {} : { statusPort }),
     ...(opaqueStatePort === undefined ? {} : { opaqueStatePort }),

@@ -25,6 +25,7 @@ export async function openBank(
         pauseMs: 0,
         paddingBytes: 0,
         slowReaderMs: 0,
+        refusedOneIn: 50,
         seed: "7",
         ...settings,
       }),

@@ -113,7 +113,17 @@ describe("the pages of a branch", () => {
 
   it("show the state of an opaque one where an agent can read it", async (test) => {
     const branch = await startOpaqueBranch(
-      { name: "b", port: 0, openingCents: 5, concurrency: 1, pauseMs: 0, paddingBytes: 0, slowReaderMs: 0, seed: "1" },
+      {
+        name: "b",
+        port: 0,
+        openingCents: 5,
+        concurrency: 1,
+        pauseMs: 0,
+        paddingBytes: 0,
+        slowReaderMs: 0,
+        refusedOneIn: 50,
+        seed: "1",
+      },
       0,
     );
     test.after(() => branch.stop());

@@ -33,7 +33,17 @@ function run(test: TestContext, environment: Record<string, string>): { child: C
 describe("the branch program", () => {
   it("reaches a peer through grpc_proxy by a name that does not resolve, and closes on SIGTERM", async (test) => {
     const peer = await startOpaqueBranch(
-      { name: "b", port: 0, openingCents: 5, concurrency: 1, pauseMs: 0, paddingBytes: 0, slowReaderMs: 0, seed: "1" },
+      {
+        name: "b",
+        port: 0,
+        openingCents: 5,
+        concurrency: 1,
+        pauseMs: 0,
+        paddingBytes: 0,
+        slowReaderMs: 0,
+        refusedOneIn: 50,
+        seed: "1",
+      },
       0,
     );
     test.after(() => peer.stop());

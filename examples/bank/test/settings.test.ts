@@ -13,6 +13,7 @@ describe("readSettings", () => {
       pauseMs: 0,
       paddingBytes: 0,
       slowReaderMs: 0,
+      refusedOneIn: 50,
       seed: "1",
     });
   });

@@ -84,6 +84,7 @@ function serve(path: string, shape: Shape, handler: Handler, by: ServedBy, call:
         // What is left of a client-streaming handler after its loop is like a unary one: it is going to answer.
         if (!shape.responseStream) section.holdThroughout();
       },
+      onOver: () => served.loopOver(),
     });
   }
   watchHeaders(call, incoming);

@@ -30,6 +30,9 @@ export class MadeCall {
   #waits: "answer" | "messages" = "answer";
   #cancelled = false;
   #statusSeen = false;
+  /** The application knows that nothing follows: its "end", error or status was delivered, or its loop is over. */
+  #told = false;
+  #closed = false;
 
   constructor(call: OutgoingCall, section: Section<IncomingCall>, by: MadeBy) {
     this.call = call;
@@ -137,27 +140,27 @@ export class MadeCall {
         this.#waits = "messages";
         this.#section.forget(this.#wait);
       },
-      onHandedOver: () => this.#endWhenRead(messages),
+      onOver: () => {
+        this.#told = true;
+        this.#endWhenTold(messages);
+      },
     });
     this.#listen(call, drains, (event, deliver) => {
       switch (event) {
         case "metadata":
           this.call.headersReceived = true;
           return deliver();
-        case "data": {
-          const heard = deliver();
-          this.#endWhenRead(messages);
-          return heard;
-        }
         case "status":
         case "end":
         case "error":
         case "close":
           return this.#inTurn(() => {
             if (event === "status") this.#statusSeen = true;
+            if (event === "close") this.#closed = true;
+            // An "end" that somebody waits for follows the status, and in a paused stream much later.
+            if (event !== "status" || (heard(call, "status") && !heard(call, "end"))) this.#told = true;
+            this.#endWhenTold(messages);
             deliver();
-            if (event === "close") this.#ended();
-            else this.#endWhenRead(messages);
           });
         default:
           return deliver();
@@ -189,13 +192,20 @@ export class MadeCall {
     };
   }
 
-  #endWhenRead(messages: InboundMessages): void {
-    if (this.#statusSeen && (messages.exhausted || this.#cancelled)) this.#ended();
+  /** In the step in which the application is told, never before: an instant of a capture can lie between. */
+  #endWhenTold(messages: InboundMessages): void {
+    if (messages.looped) return;
+    const read = this.#cancelled || (this.#told && messages.exhausted);
+    if (this.#closed || (this.#statusSeen && read)) this.#ended();
   }
 
   #ended(): void {
     this.#by.calls.endOutgoing(this.call);
   }
+}
+
+function heard(call: SurfaceCall, event: string): boolean {
+  return call.listenerCount(event) > 0;
 }
 
 function endWasPushed(stream: Duplex): boolean {

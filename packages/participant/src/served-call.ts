@@ -67,10 +67,20 @@ export class ServedCall {
     this.#section.end();
   }
 
-  /** By the client or by its deadline. A handler that is known to be running keeps its section until it is done. */
+  /** By the client or by its deadline. */
   cancelled(): void {
     this.#cancelled = true;
-    if (this.#phase !== "begun") return;
+    this.#endCancelled();
+  }
+
+  /** A loop over the requests was given the end or an error, or broke off. */
+  loopOver(): void {
+    if (this.#cancelled) this.#endCancelled();
+  }
+
+  /** Not while a loop is still to be told. A handler that is known to be running keeps its section until it is done. */
+  #endCancelled(): void {
+    if (this.#phase !== "begun" || this.#incoming.inbound.looped) return;
     if (this.#running) this.#calls.endIncoming(this.#incoming);
     else this.answered();
   }
@@ -85,7 +95,7 @@ export class ServedCall {
     this.#running = true;
     const done = (): void => {
       this.#running = false;
-      if (this.#cancelled) this.answered();
+      if (this.#cancelled) this.#endCancelled();
     };
     // Rejects again, so that what the application does not handle stays unhandled.
     Promise.resolve(result).then(done, (error: unknown) => {

@@ -49,6 +49,7 @@ export interface BankClient extends grpc.Client {
   pay(note: Note, metadata: grpc.Metadata, options: grpc.CallOptions, answer: Answer): grpc.ClientUnaryCall;
   collect(answer: Answer): grpc.ClientWritableStream<Note>;
   collect(metadata: grpc.Metadata, answer: Answer): grpc.ClientWritableStream<Note>;
+  collect(options: grpc.CallOptions, answer: Answer): grpc.ClientWritableStream<Note>;
   list(note: Note, metadata?: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<Note>;
   chat(metadata?: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<Note, Note>;
 }

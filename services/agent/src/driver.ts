@@ -159,10 +159,17 @@ export class Driver {
     noteArrival(link.incoming, frame.number);
     if (frame.type === FrameType.open) this.#events.onOpen(link, frame);
     const call = link.calls.get(frame.callId);
-    const arrived = call === undefined ? frame : call.arrive(frame);
-    for (const recording of link.incoming.recordings) {
-      recording.recorded.add(frame.number);
-      this.#keep(recording.ref, link.incoming.id, { frame: arrived, call });
+    const { recordings } = link.incoming;
+    if (recordings.length === 0) {
+      if (link.endedCalls.size > 0) link.endedCalls.clear();
+      call?.arrive(frame);
+    } else {
+      const ended = call === undefined ? link.endedCalls.get(frame.callId) : undefined;
+      const arrived = call?.arrive(frame) ?? ended?.arriveLate(frame) ?? frame;
+      for (const recording of recordings) {
+        recording.recorded.add(frame.number);
+        this.#keep(recording.ref, link.incoming.id, { frame: arrived, call: call ?? ended });
+      }
     }
     if (call === undefined) link.delivered(frame);
     else call.pumpToApplication();

@@ -89,7 +89,16 @@ export class Capturer {
       logger.warn({ ...ref, trigger, code, reason: message }, "capture failed");
       driver().captureFailed(ref, code, message);
     } finally {
+      this.#letFlow(onTrafficFlows);
+    }
+  }
+
+  /** A defect here must not end the agent, which carries its application's traffic. */
+  #letFlow(onTrafficFlows: () => void): void {
+    try {
       onTrafficFlows();
+    } catch (error) {
+      this.#options.logger.error({ error }, "what came in during a cut could not be dealt with");
     }
   }
 
@@ -99,8 +108,8 @@ export class Capturer {
     result.state.bytes.catch(() => undefined);
     const key = snapshotKey(ref);
     try {
-      if (!driver().isRunning(ref)) throw new CaptureError("CaptureAborted", "the snapshot ended before its cut");
       this.#results.set(key, result);
+      if (!driver().isRunning(ref)) throw new CaptureError("CaptureAborted", "the snapshot ended before its cut");
       driver().captured(ref);
     } finally {
       if (this.#results.delete(key)) {

@@ -37,6 +37,8 @@ export class ExactCut implements Cutter {
   async cut(ref: SnapshotRef, commit: Commit, signal: AbortSignal): Promise<void> {
     const { plane, session, limits, processId, now } = this.#options;
     const { gate } = plane;
+    // It may just have changed its connection; traffic need not stand still for that.
+    await session.whenKnown(signal);
     const startedMs = now();
     gate.toApplication = "closed";
     gate.fromApplication = "frozen";
@@ -65,8 +67,8 @@ export class ExactCut implements Cutter {
 
   /** Places every call at the point, and waits for what stands before it. */
   async #standStillAt(point: CapturePoint, signal: AbortSignal): Promise<Doubts> {
-    const { plane, receipts, limits, processId } = this.#options;
-    const { calls, environment } = plane;
+    const { plane, receipts, limits } = this.#options;
+    const { calls } = plane;
     const doubts = new Doubts();
     const made = madeAndOpen(point);
     placeCalls(plane, point, doubts);
@@ -95,8 +97,9 @@ export class ExactCut implements Cutter {
       );
     }
     this.#doubtCalls(doubts);
-    if (environment.openFrom(processId) > 0) {
-      const own = count(environment.openFrom(processId), "call");
+    const toItself = [...made.keys()].filter((id) => calls.isOwn(id)).length;
+    if (toItself > 0) {
+      const own = count(toItself, "call");
       doubts.add("CallToItself", `${own} of the application to itself was open, and such a call has no channel`);
     }
     return doubts;

@@ -76,6 +76,7 @@ export class ParticipantSession {
   #events: ParticipantEvents | undefined;
   #phase: Phase = { phase: "unknown" };
   #instance: string | undefined;
+  readonly #whenKnown = new Set<() => void>();
   #receipts: ClientReadableStream<ReceiptsResponse> | undefined;
 
   constructor(options: ParticipantOptions) {
@@ -143,6 +144,23 @@ export class ParticipantSession {
         if (error !== null) reject(error);
         else resolve(response);
       });
+    });
+  }
+
+  /** Waits until it is known whether the application is there; for as long as greeting it may take. */
+  async whenKnown(signal: AbortSignal): Promise<void> {
+    if (this.ready) return;
+    const { answerTimeoutMs, retryMaxMs } = this.#options.limits;
+    const overdue = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs + retryMaxMs)]);
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.#whenKnown.delete(done);
+        overdue.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#whenKnown.add(done);
+      overdue.addEventListener("abort", done);
+      if (overdue.aborted) done();
     });
   }
 
@@ -251,6 +269,7 @@ export class ParticipantSession {
       }
     }
     if (phase.phase === "away" && before.phase !== "away") this.#events?.onGone();
+    if (phase.phase !== "unknown") for (const known of [...this.#whenKnown]) known();
     this.#events?.onKnown();
   }
 

@@ -67,12 +67,15 @@ export class Settlements {
     const open = new Set(stillOpen);
     for (const id of ids) {
       const call = this.#calls.get(id);
-      if (call === undefined || open.has(id)) continue;
+      if (call === undefined) continue;
       this.#calls.delete(id);
-      this.#settled.push(call);
+      // Its handler goes on: it is asked about again after the others.
+      if (open.has(id)) this.#calls.set(id, call);
+      else this.#settled.push(call);
     }
     // A cut that is being made decides by its own point.
     if (this.#gate.fromApplication === "open") this.applyWaiting();
-    if (this.#calls.size > 0) this.#askIn(open.size > 0 ? againMs : gatherMs);
+    if (this.#calls.size > 0)
+      this.#askIn(open.size === ids.length || open.size === this.#calls.size ? againMs : gatherMs);
   }
 }

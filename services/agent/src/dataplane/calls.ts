@@ -42,6 +42,8 @@ export class Calls {
   readonly #outgoing = new Map<number, CallEnd>();
   readonly #environmentIds = new Set<number>();
   readonly #answeredByAgent = new Set<number>();
+  /** Calls of the application to itself. */
+  readonly #ownIds = new Set<number>();
   /** Calls that the application has ended before they came here, the oldest first. */
   readonly #endedEarly = new Set<number>();
   #memory = noCut;
@@ -120,6 +122,7 @@ export class Calls {
 
   finished(call: CallEnd): void {
     call.link.calls.delete(call.callId);
+    if (call.link.incoming.recordings.length > 0) call.link.endedCalls.set(call.callId, call);
     if (call.applicationId === undefined) return;
     this.#superseded.delete(call);
     const table = call.role === "callee" ? this.#incoming : this.#outgoing;
@@ -129,6 +132,17 @@ export class Calls {
   /** A call with the environment, of which a cut expects nothing. */
   noteEnvironment(id: number): void {
     if (!this.#endedEarly.delete(id)) this.#environmentIds.add(id);
+  }
+
+  /** A call of the application to itself, which has no channel. */
+  noteOwn(id: number): void {
+    this.noteEnvironment(id);
+    if (this.#environmentIds.has(id)) this.#ownIds.add(id);
+  }
+
+  /** Whether it is a call of the application to itself, and is not known to have ended. */
+  isOwn(id: number): boolean {
+    return this.#ownIds.has(id);
   }
 
   /** A call that the agent has ended with a status of its own. */
@@ -159,6 +173,7 @@ export class Calls {
 
   /** The application has ended a call that it made, whether or not it ever came here. */
   outgoingEnded(id: number): void {
+    this.#ownIds.delete(id);
     const isKnown = this.#answeredByAgent.delete(id) || this.#environmentIds.delete(id) || this.#outgoing.has(id);
     if (!isKnown) this.#noteEndedEarly(id);
     this.#outgoing.get(id)?.endedAtApplication();
@@ -169,6 +184,7 @@ export class Calls {
   forgetApplication(): void {
     this.#memory = noCut;
     this.#environmentIds.clear();
+    this.#ownIds.clear();
     this.#answeredByAgent.clear();
     this.#endedEarly.clear();
     this.unnamedCalls = 0;

@@ -213,7 +213,8 @@ export class DataPlane implements CallHost {
 
   /** No channel leads from a process to itself: to the agent, such a call comes from a peer without an agent. */
   #toItself(stream: CallStream, headers: HeaderList, endStream: boolean): CallEvents {
-    this.#noteEnvironment(positiveInteger(headerValue(headers, callIdHeader)));
+    const id = positiveInteger(headerValue(headers, callIdHeader));
+    if (id !== undefined && this.confirmsReceipt) this.calls.noteOwn(id);
     return this.inboundConnection(this.#options.self.processId).onCall(stream, headers, endStream);
   }
 

@@ -8,7 +8,7 @@ import { runTraffic, seeded } from "./support/traffic.ts";
 import { endSnapshot, keptCalls, snapshot, startWorld, until, type World } from "./support/world.ts";
 
 const timeout = 40_000;
-const trafficMs = Number(process.env.CUTLINE_TEST_TRAFFIC_MS ?? 2_500);
+const trafficMs = Number(process.env.CUTLINE_TEST_TRAFFIC_MS ?? 1_200);
 const sameBytes = (bytes: Buffer) => bytes;
 const ids = ["t/p0", "t/p1"];
 /** Short, so that a cut in doubt is not tried for long. */

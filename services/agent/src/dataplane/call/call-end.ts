@@ -49,8 +49,9 @@ export class CallEnd implements CallEvents {
   /** The application was given the answer's end, or a reset. */
   #endHanded = false;
   #endArrived = false;
-  /** The peer has said its last word, or is taken to have. */
-  #peerEnded = false;
+  /** The peer's last word on the call, when it has come. */
+  #lastWord: InboundFrame | undefined;
+  #linkLost = false;
   #applicationGone = false;
   /** The application is known to have ended the call, at a point or by a receipt. */
   #applicationEnded = false;
@@ -127,12 +128,20 @@ export class CallEnd implements CallEvents {
     if (inbound.role.part === "end") {
       this.#inboundEnded = true;
       this.#endArrived = true;
-      this.#peerEnded ||= frame.type !== FrameType.halfClose;
+      if (frame.type !== FrameType.halfClose) this.#lastWord = inbound;
     }
     if (frame.type === FrameType.reset) this.#resetArrived = inbound;
     if (this.role === "callee" && inbound.role.part === "message" && inbound.role.index === 0) {
       this.request.keep(frame.payload);
     }
+    return inbound;
+  }
+
+  /** After the call has ended here: tells a frame its place in the call. Throws {@link FrameError} as `arrive` does. */
+  arriveLate(frame: ArrivedFrame): InboundFrame {
+    checkDirection(this.role, frame.type);
+    const inbound = this.inbound.append(frame);
+    this.inbound.takeAll(() => undefined);
     return inbound;
   }
 
@@ -173,7 +182,7 @@ export class CallEnd implements CallEvents {
   /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
   linkLost(reason: string): void {
     if (this.isInProcess) this.#host.onCancelled(this);
-    this.#peerEnded = true;
+    this.#linkLost = true;
     this.#sending = "ended";
     this.#inboundEnded = true;
     this.outbound.clear();
@@ -222,7 +231,10 @@ export class CallEnd implements CallEvents {
    */
   get hasLostSome(): boolean {
     const { cutTarget } = this;
-    if (cutTarget === undefined || cutTarget === everything || this.#peerEnded) return false;
+    if (cutTarget === undefined || cutTarget === everything || this.#linkLost) return false;
+    const lastWord = this.#lastWord?.number;
+    // Behind a marker it stands behind the peer's cut, and tells nothing of what was before.
+    if (lastWord !== undefined && this.link.mayDeliver(lastWord) === "deliver") return false;
     return this.isSilent && this.outbound.read.messages < cutTarget.messages;
   }
 

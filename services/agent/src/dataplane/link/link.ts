@@ -97,6 +97,11 @@ export class Link {
   readonly outgoing: OutgoingChannel;
   readonly incoming: IncomingChannel;
   readonly calls = new Map<number, CallEnd>();
+  /**
+   * Calls that ended here while a snapshot records the incoming channel: what the peer had sent on them before its cut
+   * still comes, and belongs into the channel state with its place in its call.
+   */
+  readonly endedCalls = new Map<number, CallEnd>();
   /** Frames of calls that are over already, waiting behind a marker. They are accounted for, and go nowhere. */
   readonly strays: ArrivedFrame[] = [];
   dead = false;

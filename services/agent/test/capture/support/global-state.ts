@@ -12,6 +12,8 @@ export interface Judgement {
   readonly violations: readonly string[];
   /** By the ledgers: each message that is not where it has to be. */
   readonly wrong: readonly string[];
+  /** Of these, messages between two processes that have both called themselves exact. */
+  readonly wrongAmongExact: readonly string[];
   readonly inFlightMessages: number;
   readonly states: ReadonlyMap<string, LedgerState>;
 }
@@ -38,7 +40,20 @@ export async function judge(
   const frames = framesInFlight(members, ref);
   const { violations } = checkCertificate(evidenceOf(members, ref));
   const { wrong, inFlightMessages } = compare(states, frames, keys);
-  return { exact, reasons, violations: violations.map(({ message }) => message), wrong, inFlightMessages, states };
+  const exactIds = new Set(members.filter((each) => each.contribution(ref).cut?.result.exact).map(({ id }) => id));
+  const wrongAmongExact = wrong.filter((what) => {
+    const [, from, to] = /^(\S+?)>(\S+?)#/.exec(what) ?? [];
+    return from === undefined || to === undefined || (exactIds.has(from) && exactIds.has(to));
+  });
+  return {
+    exact,
+    reasons,
+    violations: violations.map(({ message }) => message),
+    wrong,
+    wrongAmongExact,
+    inFlightMessages,
+    states,
+  };
 }
 
 async function readState(member: Member, ref: SnapshotRef): Promise<string> {

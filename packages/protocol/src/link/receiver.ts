@@ -8,6 +8,17 @@ export class LinkReceiver {
   #receivedThrough: FrameNumber = 0;
   #acknowledged: FrameNumber = 0;
   #unacknowledgedBytes = 0;
+  #connection = 0;
+
+  /**
+   * The dialler's count of its connections for this link. `stale`: a later one has been taken already; this one came
+   * late, what it says of received frames is of the past, and it must not take the link's connection away.
+   */
+  admit(connection: number): "newer" | "stale" {
+    if (connection <= this.#connection) return "stale";
+    this.#connection = connection;
+    return "newer";
+  }
 
   receive(number: FrameNumber, bytes: number): ReceiveOutcome {
     if (number <= this.#receivedThrough) return "duplicate";

@@ -26,6 +26,10 @@ export interface LinkHello {
   resume: boolean;
   /** The highest number received in order on the channel towards the dialler. */
   receivedThrough: number;
+  /** Counts the dialler's connections for this link from 1. One that is not above the last one taken came late. */
+  connection: number;
+  /** The dialler has given the link up: it says so, and wants no connection. */
+  giveUp: boolean;
 }
 
 export interface LinkWelcome {
@@ -37,7 +41,7 @@ export interface LinkWelcome {
 }
 
 export interface LinkRefusal {
-  /** In the handshake VERSION, INCARNATION, UNKNOWN_LINK or IDENTITY; later CLOSED: the sender has given the link up. */
+  /** In the handshake VERSION, INCARNATION, UNKNOWN_LINK, IDENTITY, STALE or CLOSED; later CLOSED: the sender has given the link up. */
   code: string;
   message: string;
 }
@@ -59,6 +63,8 @@ function createBaseLinkHello(): LinkHello {
     peerIncarnation: "",
     resume: false,
     receivedThrough: 0,
+    connection: 0,
+    giveUp: false,
   };
 }
 
@@ -87,6 +93,12 @@ export const LinkHello: MessageFns<LinkHello> = {
     }
     if (message.receivedThrough !== 0) {
       writer.uint32(64).uint64(message.receivedThrough);
+    }
+    if (message.connection !== 0) {
+      writer.uint32(72).uint64(message.connection);
+    }
+    if (message.giveUp !== false) {
+      writer.uint32(80).bool(message.giveUp);
     }
     return writer;
   },
@@ -168,6 +180,22 @@ export const LinkHello: MessageFns<LinkHello> = {
             message.receivedThrough = longToNumber(reader.uint64());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.connection = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.giveUp = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -214,6 +242,12 @@ export const LinkHello: MessageFns<LinkHello> = {
         : isSet(object.received_through)
         ? globalThis.Number(object.received_through)
         : 0,
+      connection: isSet(object.connection) ? globalThis.Number(object.connection) : 0,
+      giveUp: isSet(object.giveUp)
+        ? globalThis.Boolean(object.giveUp)
+        : isSet(object.give_up)
+        ? globalThis.Boolean(object.give_up)
+        : false,
     };
   },
 
@@ -243,6 +277,12 @@ export const LinkHello: MessageFns<LinkHello> = {
     if (message.receivedThrough !== 0) {
       obj.receivedThrough = Math.round(message.receivedThrough);
     }
+    if (message.connection !== 0) {
+      obj.connection = Math.round(message.connection);
+    }
+    if (message.giveUp !== false) {
+      obj.giveUp = message.giveUp;
+    }
     return obj;
   },
 
@@ -259,6 +299,8 @@ export const LinkHello: MessageFns<LinkHello> = {
     message.peerIncarnation = object.peerIncarnation ?? "";
     message.resume = object.resume ?? false;
     message.receivedThrough = object.receivedThrough ?? 0;
+    message.connection = object.connection ?? 0;
+    message.giveUp = object.giveUp ?? false;
     return message;
   },
 };

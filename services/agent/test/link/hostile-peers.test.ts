@@ -113,6 +113,36 @@ describe("handshake", () => {
     });
   });
 
+  it("refuses a connection that comes behind a later one, and leaves that one alone", {
+    timeout: testTimeoutMs,
+  }, async () => {
+    await withHouse(async ({ callee }) => {
+      const later = await linkRaw(callee, { connection: 8 });
+      const late = dialRaw(callee.linkAddress);
+      late.send(FrameType.hello, 0, 0, helloTo(callee, { connection: 7, resume: true }));
+      assert.equal((await refusalOf(late)).code, "STALE");
+      assert.equal(callee.links().filter((link) => link.connected && link.peer.processId === "bank/raw").length, 1);
+      assert.equal(later.closed(), false);
+      later.destroy();
+      late.destroy();
+    });
+  });
+
+  it("gives a link up when its dialler says that it has", { timeout: testTimeoutMs }, async () => {
+    await withHouse(async ({ callee }) => {
+      const raw = await linkRaw(callee);
+      raw.destroy();
+      const goodbye = dialRaw(callee.linkAddress);
+      goodbye.send(FrameType.hello, 0, 0, helloTo(callee, { resume: true, giveUp: true }));
+      assert.equal((await refusalOf(goodbye)).code, "CLOSED");
+      assert.deepEqual(
+        callee.links().filter((link) => link.peer.processId === "bank/raw"),
+        [],
+      );
+      goodbye.destroy();
+    });
+  });
+
   it("closes what says nothing, in time", { timeout: testTimeoutMs }, async () => {
     await withHouse(
       async ({ callee }) => {

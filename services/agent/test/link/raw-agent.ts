@@ -58,8 +58,13 @@ export function dialRaw(address: string): RawAgent {
   };
 }
 
+let connections = 0;
+
 export function helloTo(process: TestProcess, changes: Partial<LinkHello> = {}): Buffer {
+  connections += 1;
   const hello: LinkHello = {
+    connection: connections,
+    giveUp: false,
     protocolVersion: linkProtocolVersion,
     linkId: "raw-link",
     processId: "bank/raw",

@@ -111,6 +111,7 @@ export class Link {
   readonly #sender = new LinkSender<{ header: Buffer; payload: Uint8Array }>();
   readonly #receiver = new LinkReceiver();
   #nextCallId: number;
+  #connections = 0;
   #socket: Socket | undefined;
   #corked = false;
   #wantsRoom = false;
@@ -134,6 +135,17 @@ export class Link {
 
   get receivedThrough(): number {
     return this.#receiver.receivedThrough;
+  }
+
+  /** Acceptor: whether the dialler's connection of this count may have the link. */
+  admit(connection: number): "newer" | "stale" {
+    return this.#receiver.admit(connection);
+  }
+
+  /** Dialler: the count of the connection to be made now. */
+  countConnection(): number {
+    this.#connections += 1;
+    return this.#connections;
   }
 
   /** Grows with whatever gets across in either direction. */

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Directory, DirectoryProcess } from "@cutline/proto/control";
+import type { Directory } from "@cutline/proto/control";
 import { LinkHello, LinkRefusal, LinkWelcome } from "@cutline/proto/link";
 import { describeError, type Logger } from "@cutline/runtime";
 import type { Driver } from "../../driver.ts";
-import { parseAddress } from "./address.ts";
 import { FrameError, FrameType } from "./codec.ts";
 import { FrameConnection } from "./handshake.ts";
+import { KnownProcesses } from "./known-processes.ts";
 import type { Link } from "./link.ts";
 
 /** Bytes on links between agents; both ends must name the same. */
@@ -53,9 +53,7 @@ export class Mesh {
   readonly #resumeTimers = new Map<string, NodeJS.Timeout>();
   readonly #connections = new Map<string, FrameConnection>();
   readonly #pinger: NodeJS.Timeout;
-  #processes = new Map<string, DirectoryProcess>();
-  #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
-  #directoryKnown = false;
+  readonly #known = new KnownProcesses();
   /** Connections that have not become a link's yet. */
   readonly #shakingHands = new Set<Socket>();
 
@@ -89,50 +87,26 @@ export class Mesh {
 
   /** Replaces what is known of the mesh. Links to processes that have restarted or gone are given up. */
   setDirectory(directory: Directory): void {
-    this.#directoryKnown = true;
-    const listed = new Map(directory.processes.map((process) => [process.processId, process]));
-    const unlisted = [...this.#processes.values()].filter(
-      ({ processId }) => !listed.has(processId) && this.#isAlive(processId),
-    );
-    this.#byAuthority = new Map();
-    this.#serve(directory.processes, () => true);
-    // A process that answers on its link is there, whoever does not list it (a coordinator that has just been started,
-    // for one). It may be about to leave, so it gets calls only for what nobody else serves.
-    const served = new Set(this.#byAuthority.keys());
-    this.#serve(unlisted, (authority) => !served.has(authority));
-    this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
+    this.#known.replace(directory, (processId) => this.#isAlive(processId));
     for (const link of [...this.#driver.links.values()]) {
       const { processId, incarnation } = link.peer;
-      const process = this.#processes.get(processId);
+      const process = this.#known.get(processId);
       if (process === undefined && !this.#isAlive(processId)) {
-        this.#driver.closeLink(link, `process ${processId} has left`);
+        this.#close(link, `process ${processId} has left`);
       } else if (process !== undefined && process.incarnation !== incarnation) {
-        this.#driver.closeLink(link, `process ${processId} was restarted`);
-      }
-    }
-  }
-
-  #serve(processes: readonly DirectoryProcess[], which: (authority: string) => boolean): void {
-    for (const { processId, authorities } of processes) {
-      for (const authority of authorities.filter(which)) {
-        const serving = this.#byAuthority.get(authority);
-        if (serving === undefined) this.#byAuthority.set(authority, { processIds: [processId], turn: 0 });
-        else serving.processIds.push(processId);
+        this.#close(link, `process ${processId} was restarted`);
       }
     }
   }
 
   /** The process to send the next call for this authority to, in turn. `undefined`: nobody in the mesh serves it. */
   processFor(authority: string): string | undefined {
-    const serving = this.#byAuthority.get(authority);
-    if (serving === undefined) return undefined;
-    serving.turn = (serving.turn + 1) % serving.processIds.length;
-    return serving.processIds[serving.turn];
+    return this.#known.serving(authority);
   }
 
   /** The link to a process, made now if there is none. It may be sent on at once. */
   linkTo(processId: string): Link | undefined {
-    const process = this.#processes.get(processId);
+    const process = this.#known.get(processId);
     if (process === undefined) return undefined;
     for (const link of this.#driver.links.values()) {
       if (link.peer.processId === processId && link.peer.incarnation === process.incarnation) return link;
@@ -140,7 +114,7 @@ export class Mesh {
     const peer = { processId, incarnation: process.incarnation };
     const link = this.#driver.openLink({ id: randomUUID(), peer, role: "dialler" });
     this.#keepConnected(link).catch((error) => {
-      this.#driver.closeLink(link, `the link to ${processId} failed: ${describeError(error)}`);
+      this.#close(link, `the link to ${processId} failed: ${describeError(error)}`);
     });
     return link;
   }
@@ -159,7 +133,7 @@ export class Mesh {
     this.#stopping.abort();
     clearInterval(this.#pinger);
     for (const timer of this.#resumeTimers.values()) clearTimeout(timer);
-    for (const link of [...this.#driver.links.values()]) this.#driver.closeLink(link, "the agent stops");
+    for (const link of [...this.#driver.links.values()]) this.#close(link, "the agent stops");
     for (const socket of this.#shakingHands) socket.destroy();
     for (const connection of this.#connections.values()) connection.socket.destroySoon();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -174,7 +148,7 @@ export class Mesh {
       const progressBefore = link.progress;
       const outcome = await this.#dial(link, resume);
       if (outcome.outcome === "refused") {
-        this.#driver.closeLink(link, outcome.message);
+        this.#close(link, outcome.message);
         return;
       }
       if (outcome.outcome === "lost") {
@@ -186,7 +160,7 @@ export class Mesh {
         }
       }
       if (this.#now() - brokenSinceMs > this.#limits.resumeTimeoutMs) {
-        this.#driver.closeLink(link, `process ${link.peer.processId} cannot be reached: ${outcome.message}`);
+        this.#close(link, `process ${link.peer.processId} cannot be reached: ${outcome.message}`);
         return;
       }
       this.#logger.debug(
@@ -200,24 +174,12 @@ export class Mesh {
 
   /** One connection from its making to its end. `lost`: it was up. */
   async #dial(link: Link, resume: boolean): Promise<DialOutcome> {
-    const address = parseAddress(this.#processes.get(link.peer.processId)?.linkAddress ?? "");
+    const address = this.#known.addressOf(link.peer.processId);
     if (address === undefined) return { outcome: "failed", message: "its address is not known" };
     const socket = connect({ ...address, noDelay: true });
     const connection = this.#shakeHands(socket);
     try {
-      connection.write(
-        FrameType.hello,
-        LinkHello.encode({
-          protocolVersion: linkProtocolVersion,
-          linkId: link.id,
-          processId: this.#self.processId,
-          incarnation: this.#self.incarnation,
-          peerProcessId: link.peer.processId,
-          peerIncarnation: link.peer.incarnation,
-          resume,
-          receivedThrough: link.receivedThrough,
-        }).finish(),
-      );
+      connection.write(FrameType.hello, this.#hello(link, { resume, giveUp: false }));
       const answer = await connection.next(this.#limits.handshakeTimeoutMs);
       if (answer.type === FrameType.refusal) {
         const refusal = LinkRefusal.decode(answer.payload);
@@ -227,7 +189,8 @@ export class Mesh {
           "a link was refused",
         );
         socket.destroy();
-        return { outcome: "refused", message };
+        // A connection made since has the link.
+        return { outcome: refusal.code === "STALE" ? "failed" : "refused", message };
       }
       if (answer.type !== FrameType.welcome) throw new FrameError(`expected a welcome, got frame type ${answer.type}`);
       const welcome = LinkWelcome.decode(answer.payload);
@@ -247,6 +210,42 @@ export class Mesh {
     } catch (error) {
       socket.destroy();
       return { outcome: "failed", message: describeError(error) };
+    }
+  }
+
+  #hello(link: Link, intent: { readonly resume: boolean; readonly giveUp: boolean }): Uint8Array {
+    return LinkHello.encode({
+      protocolVersion: linkProtocolVersion,
+      linkId: link.id,
+      processId: this.#self.processId,
+      incarnation: this.#self.incarnation,
+      peerProcessId: link.peer.processId,
+      peerIncarnation: link.peer.incarnation,
+      receivedThrough: link.receivedThrough,
+      connection: link.countConnection(),
+      ...intent,
+    }).finish();
+  }
+
+  #close(link: Link, reason: string): void {
+    const isUnheard = !link.dead && !link.connected && link.role === "dialler";
+    const address = this.#known.addressOf(link.peer.processId);
+    this.#driver.closeLink(link, reason);
+    if (!isUnheard || address === undefined || this.#stopping.signal.aborted) return;
+    // The acceptor would wait for a resume, and every snapshot meanwhile for a marker that never comes.
+    this.#tellGivenUp(link, address).catch((error) => {
+      this.#logger.debug({ linkId: link.id, reason: describeError(error) }, "a peer did not hear that a link is over");
+    });
+  }
+
+  async #tellGivenUp(link: Link, address: { host: string; port: number }): Promise<void> {
+    const socket = connect({ ...address, noDelay: true });
+    const connection = this.#shakeHands(socket);
+    try {
+      connection.write(FrameType.hello, this.#hello(link, { resume: true, giveUp: true }));
+      await connection.next(this.#limits.handshakeTimeoutMs);
+    } finally {
+      socket.destroy();
     }
   }
 
@@ -288,22 +287,37 @@ export class Mesh {
       return { code: "INCARNATION", message: `${processId} was restarted: it is ${incarnation} now` };
     }
     const known = this.#driver.links.get(hello.linkId);
-    if (known !== undefined) {
-      if (known.peer.processId === hello.processId && known.peer.incarnation === hello.incarnation) return known;
-      return { code: "IDENTITY", message: `link ${hello.linkId} belongs to another process` };
-    }
+    if (known !== undefined) return this.#admitAgain(known, hello);
+    if (hello.giveUp) return { code: "CLOSED", message: `link ${hello.linkId} is not known any more` };
     if (hello.resume) return { code: "UNKNOWN_LINK", message: `${processId} has given up link ${hello.linkId}` };
     const peer = { processId: hello.processId, incarnation: hello.incarnation };
     for (const link of [...this.#driver.links.values()]) {
       if (link.peer.processId !== peer.processId) continue;
       if (link.peer.incarnation !== peer.incarnation) {
-        this.#driver.closeLink(link, `process ${peer.processId} was restarted`);
+        this.#close(link, `process ${peer.processId} was restarted`);
       } else if (link.role === "acceptor" && !link.connected) {
         // A peer that makes a new link has given the one before up.
-        this.#driver.closeLink(link, `process ${peer.processId} has made a new link`);
+        this.#close(link, `process ${peer.processId} has made a new link`);
       }
     }
-    return this.#driver.openLink({ id: hello.linkId, peer, role: "acceptor" });
+    const link = this.#driver.openLink({ id: hello.linkId, peer, role: "acceptor" });
+    link.admit(hello.connection);
+    return link;
+  }
+
+  #admitAgain(link: Link, hello: LinkHello): Link | LinkRefusal {
+    if (link.peer.processId !== hello.processId || link.peer.incarnation !== hello.incarnation) {
+      return { code: "IDENTITY", message: `link ${link.id} belongs to another process` };
+    }
+    if (hello.giveUp) {
+      const message = `process ${link.peer.processId} has given the link up`;
+      this.#close(link, message);
+      return { code: "CLOSED", message };
+    }
+    if (link.admit(hello.connection) === "stale") {
+      return { code: "STALE", message: `connection ${hello.connection} of link ${link.id} came after a later one` };
+    }
+    return link;
   }
 
   #shakeHands(socket: Socket): FrameConnection {
@@ -324,7 +338,7 @@ export class Mesh {
     clearTimeout(this.#resumeTimers.get(link.id));
     this.#resumeTimers.delete(link.id);
     if (link.attach(socket, peerReceivedThrough) === "impossible") {
-      this.#driver.closeLink(link, `process ${link.peer.processId} lost frames it had acknowledged`);
+      this.#close(link, `process ${link.peer.processId} lost frames it had acknowledged`);
       socket.destroy();
       return { outcome: "refused", message: "the link cannot be resumed" };
     }
@@ -348,14 +362,14 @@ export class Mesh {
 
   /** The acceptor cannot dial: it waits, for as long as the dialler tries and a little longer. */
   #awaitResume(link: Link): void {
-    if (this.#directoryKnown && !this.#processes.has(link.peer.processId)) {
-      this.#driver.closeLink(link, `process ${link.peer.processId} has left`);
+    if (this.#known.isAbsent(link.peer.processId)) {
+      this.#close(link, `process ${link.peer.processId} has left`);
       return;
     }
     if (link.role === "dialler") return;
     const timer = setTimeout(() => {
       this.#resumeTimers.delete(link.id);
-      this.#driver.closeLink(link, `process ${link.peer.processId} did not resume the link`);
+      this.#close(link, `process ${link.peer.processId} did not resume the link`);
     }, this.#limits.resumeTimeoutMs + this.#limits.retryMaxMs);
     timer.unref();
     this.#resumeTimers.set(link.id, timer);

@@ -1,0 +1,59 @@
+import type { Directory, DirectoryProcess } from "@cutline/proto/control";
+import { parseAddress } from "./address.ts";
+
+/** The processes of the mesh as the coordinator lists them, and which of them serves which authority. */
+export class KnownProcesses {
+  #processes = new Map<string, DirectoryProcess>();
+  #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
+  #phase: "unlisted" | "listed" = "unlisted";
+
+  /**
+   * Takes a new list. A process that it leaves out and that `isAlive` stays: one that answers on its link is there,
+   * whoever does not list it (a coordinator that has just been started, for one). It may be about to leave, so it gets
+   * calls only for what nobody else serves.
+   */
+  replace({ processes }: Directory, isAlive: (processId: string) => boolean): void {
+    this.#phase = "listed";
+    const listed = new Map(processes.map((process) => [process.processId, process]));
+    const unlisted = [...this.#processes.values()].filter(
+      ({ processId }) => !listed.has(processId) && isAlive(processId),
+    );
+    this.#byAuthority = new Map();
+    this.#serve(processes, () => true);
+    const served = new Set(this.#byAuthority.keys());
+    this.#serve(unlisted, (authority) => !served.has(authority));
+    this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
+  }
+
+  get(processId: string): DirectoryProcess | undefined {
+    return this.#processes.get(processId);
+  }
+
+  /** True only when a list is there and does not have the process. */
+  isAbsent(processId: string): boolean {
+    return this.#phase === "listed" && !this.#processes.has(processId);
+  }
+
+  /** Where other agents reach the process's agent. */
+  addressOf(processId: string): { host: string; port: number } | undefined {
+    return parseAddress(this.#processes.get(processId)?.linkAddress ?? "");
+  }
+
+  /** The process to send the next call for this authority to, in turn. `undefined`: nobody in the mesh serves it. */
+  serving(authority: string): string | undefined {
+    const serving = this.#byAuthority.get(authority);
+    if (serving === undefined) return undefined;
+    serving.turn = (serving.turn + 1) % serving.processIds.length;
+    return serving.processIds[serving.turn];
+  }
+
+  #serve(processes: readonly DirectoryProcess[], which: (authority: string) => boolean): void {
+    for (const { processId, authorities } of processes) {
+      for (const authority of authorities.filter(which)) {
+        const serving = this.#byAuthority.get(authority);
+        if (serving === undefined) this.#byAuthority.set(authority, { processIds: [processId], turn: 0 });
+        else serving.processIds.push(processId);
+      }
+    }
+  }
+}

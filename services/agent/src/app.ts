@@ -39,7 +39,7 @@ export interface AgentPorts {
   readonly linkPort: number;
 }
 
-export const agentVersion = "0.1.0";
+const agentVersion = "0.1.0";
 
 /** The composition root: the one place where the parts meet. Throws a `CutlineError` for settings that cannot be. */
 export function createAgent(config: AgentConfig, { logger }: { readonly logger: Logger }): Agent {

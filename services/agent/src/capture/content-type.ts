@@ -2,7 +2,7 @@
 export const defaultContentType = "application/octet-stream";
 
 /** Longest content type that is kept, in characters. */
-export const contentTypeCharsMax = 256;
+const contentTypeCharsMax = 256;
 
 /** The header as it came, or the default where it is missing, longer than the limit or not printable ASCII. */
 export function contentTypeOf(header: string | undefined): string {

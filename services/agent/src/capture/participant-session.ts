@@ -13,7 +13,7 @@ import { type ClientReadableStream, credentials, Metadata, type ServiceError, st
 import { CaptureError, type CaptureErrorCode } from "./errors.ts";
 
 /** The capture contract; both ends must name the same. */
-export const participantProtocolVersion = 1;
+const participantProtocolVersion = 1;
 
 export interface ParticipantLimits {
   /** For one answer to `Hello` or `Settle`. Default 2 s. */

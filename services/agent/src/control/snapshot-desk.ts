@@ -10,7 +10,7 @@ import { OwedParts } from "./owed-parts.ts";
 import { channelReport, cutReport, failureReport, type Report } from "./reports.ts";
 
 /** Of parts that are records, each behind its length as a varint. */
-export const recordsContentType = "application/x-protobuf";
+const recordsContentType = "application/x-protobuf";
 
 export interface SnapshotDeskOptions {
   readonly self: { readonly processId: string; readonly incarnation: string };

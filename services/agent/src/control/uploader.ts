@@ -6,7 +6,7 @@ import type { ControlLimits } from "./limits.ts";
 import { type SendOutcome, sendPart, type UploadPart } from "./upload.ts";
 import { WaitList } from "./wait-list.ts";
 
-export type UploadFailureCode =
+type UploadFailureCode =
   /** The attempt is over, or the process is outside of the scope. */
   | "NotWanted"
   /** A limit of the coordinator or of its store. */

@@ -9,7 +9,7 @@ import type { ArrivedFrame, Link } from "./link/link.ts";
 
 /** Metadata between agent and application (docs/reference/capture-contract.md); neither goes further. */
 export const callIdHeader = "cutline-call-id";
-export const epochHeader = "cutline-epoch";
+const epochHeader = "cutline-epoch";
 
 const contractHeaders: ReadonlySet<string> = new Set([callIdHeader, epochHeader]);
 

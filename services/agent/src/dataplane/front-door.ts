@@ -16,7 +16,7 @@ export interface FrontDoorLimits {
   readonly tunnelConnectTimeoutMs: number;
 }
 
-export const defaultFrontDoorLimits: FrontDoorLimits = {
+const defaultFrontDoorLimits: FrontDoorLimits = {
   requestHeadBytesMax: 8 * 1024,
   handshakeTimeoutMs: 10_000,
   connectionsMax: 10_000,
@@ -38,7 +38,7 @@ export type TunnelDecision =
   | { readonly outcome: "open"; readonly host: string; readonly port: number; onClosed?(): void }
   | { readonly outcome: "refused"; readonly reason: string };
 
-export class FrontDoorError extends CutlineError<"ListenFailed"> {}
+class FrontDoorError extends CutlineError<"ListenFailed"> {}
 
 /** Where the application's connections arrive: CONNECT with HTTP/2 or anything else inside, or HTTP/2 directly. */
 export class FrontDoor {

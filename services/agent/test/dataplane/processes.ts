@@ -14,14 +14,14 @@ import { defaultLinkLimits, type Link, type LinkLimits } from "../../src/datapla
 import { defaultMeshLimits, type MeshLimits } from "../../src/dataplane/link/mesh.ts";
 
 /** A line of a process's log. */
-export interface LogLine {
+interface LogLine {
   readonly level: string;
   readonly fields: LogFields;
   readonly message: string;
 }
 
 /** What a process has reported of its snapshots. */
-export interface Reports {
+interface Reports {
   readonly captures: { readonly ref: SnapshotRef; readonly trigger: CutTrigger }[];
   readonly cuts: CutFacts[];
   readonly channels: ChannelFacts[];

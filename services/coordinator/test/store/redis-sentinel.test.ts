@@ -7,7 +7,7 @@ import { readSentinelUrl } from "../../src/store/redis/sentinel-url.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { bytesOf, lead, part, put, readAll, snapshot, until } from "./fixtures.ts";
 
-describe("redis behind Sentinel", { timeout: 60_000 }, () => {
+describe("redis behind Sentinel", { timeout: 180_000 }, () => {
   it("goes on with the new master after a failover, and the same term", async (t) => {
     const master = await startRedis();
     t.after(() => master.stop());

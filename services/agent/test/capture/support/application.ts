@@ -50,7 +50,7 @@ export interface LedgerApplication {
   stop(): void;
 }
 
-export interface UnaryOptions {
+interface UnaryOptions {
   readonly bytes?: number;
   readonly deadlineMs?: number;
   readonly cancelAfterMs?: number;
@@ -265,7 +265,7 @@ export function statusName(code: grpc.status | undefined): string {
 }
 
 /** Reads a stream to its end in the way that its first message asks for. */
-export function read(
+function read(
   stream: NodeJS.ReadableStream,
   take: (message: Buffer) => void,
   how: () => Order["reading"],

@@ -94,7 +94,7 @@ function* decodeRecords(encoded: readonly Uint8Array[]): Generator<RecordedFrame
   }
 }
 
-export function evidenceOf(members: readonly Member[], ref: SnapshotRef): ChannelEvidence[] {
+function evidenceOf(members: readonly Member[], ref: SnapshotRef): ChannelEvidence[] {
   const evidence = new Map<string, ChannelEvidence>();
   for (const member of members) {
     for (const { channel, to, ...sent } of member.contribution(ref).cut?.facts.outgoing ?? []) {

@@ -57,7 +57,7 @@ export class Ledger {
 }
 
 /** Length-prefixed by nothing: a line of JSON, then filling up to `bytes`. */
-export function encodeMessage(message: NumberedMessage, bytes: number): Buffer {
+function encodeMessage(message: NumberedMessage, bytes: number): Buffer {
   const line = Buffer.from(`${JSON.stringify(message)}\n`);
   return line.length >= bytes ? line : Buffer.concat([line, Buffer.alloc(bytes - line.length, 46)]);
 }

@@ -16,7 +16,7 @@ import { defaultLinkLimits } from "../../../src/dataplane/link/link.ts";
 import { defaultMeshLimits } from "../../../src/dataplane/link/mesh.ts";
 
 /** What one process has said of one snapshot. */
-export interface Contribution {
+interface Contribution {
   cut?: { readonly facts: CutFacts; readonly result: CaptureResult };
   readonly channels: Map<string, { readonly facts: ChannelFacts; readonly records: ChannelRecords }>;
   failure?: string;

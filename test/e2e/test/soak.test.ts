@@ -125,7 +125,7 @@ describe("the soak's options and figures", () => {
       [["--snapshots", "0"], /--snapshots is "0".*1 to/],
       [["--snapshots", "1.5"], /whole number/],
       [["--snapshots", ""], /--snapshots is ""/],
-      [["--overlap", "1"], /--overlap is "1".*2 to/],
+      [["--overlap", "1"], /--overlap is "1"; give a whole number from 2 to/],
       [["--store", "disk"], /embedded or redis/],
       [["--redis-url", "http://x"], /redis:\/\/HOST:PORT/],
       [["--store", "redis", "--redis-url", "redis://x"], /exclude/],

@@ -57,7 +57,7 @@ const numbers = {
     placeholder: "N",
     doc: "no snapshot is started later",
   },
-  overlap: { default: 2, min: 2, max: 12, placeholder: "N", doc: "so many run at any time in the second half" },
+  overlap: { default: 2, min: 2, max: 13, placeholder: "N", doc: "so many run at any time in the second half" },
   "verify-every": { default: 10, min: 1, max: 1_000_000, placeholder: "N", doc: "verify every Nth state offline" },
   "opaque-pause-ms": {
     default: 0,
@@ -80,10 +80,9 @@ export function parseOptions(args: readonly string[]): ParsedOptions {
     const { default: otherwise, min, max }: NumberOption = numbers[name];
     const value = typeof text === "string" ? Number(text) : otherwise;
     if (value === undefined) continue;
-    const whole = name === "duration-max-minutes" || Number.isInteger(value);
-    if (text === "" || !whole || !(value >= min && value <= max)) {
-      return invalid(`--${name} is "${text}"; give ${whole ? "a" : "a whole"} number from ${min} to ${max}`);
-    }
+    const kind = name === "duration-max-minutes" ? "number" : "whole number";
+    const fits = value >= min && value <= max && (kind === "number" || Number.isInteger(value));
+    if (text === "" || !fits) return invalid(`--${name} is "${text}"; give a ${kind} from ${min} to ${max}`);
     values[name] = value;
   }
   const redisUrl = parsed["redis-url"];

@@ -3,8 +3,9 @@ import { type System, type SystemOptions, startSystem } from "../system/system.t
 import { Evidence } from "./evidence.ts";
 import { harmDone, paymentsEnded, residentBytesMax } from "./load.ts";
 import type { SoakOptions } from "./options.ts";
+import { Pace } from "./pace.ts";
 import { progressLine, reportLines } from "./report.ts";
-import { runnersSpare, Taking } from "./taking.ts";
+import { Taking } from "./taking.ts";
 import { Tally } from "./tally.ts";
 
 export interface SoakOutcome {
@@ -30,10 +31,9 @@ export async function runSoak(
   const system = await startSystem({
     store: options.store,
     branches: branchesOf(options),
-    // Whatever is over the runners is for snapshots whose end was published a moment before they are let go.
     ...faults,
     coordinatorEnvironment: {
-      CUTLINE_SNAPSHOTS_CONCURRENT_MAX: String(options.overlap + runnersSpare + 2),
+      CUTLINE_SNAPSHOTS_CONCURRENT_MAX: String(Pace.runningMax(options.overlap)),
       ...faults.coordinatorEnvironment,
     },
   });
@@ -100,6 +100,8 @@ async function soak(
 function branchesOf(options: SoakOptions) {
   const environment = {
     BRANCH_SEED: String(options.seed),
+    // Every other answer carries money, so that a lost one is seen.
+    BRANCH_REFUSED_ONE_IN: "2",
     BRANCH_PADDING_BYTES: String(options.paddingBytes),
   };
   const slow = { ...environment, BRANCH_SLOW_READER_MS: String(options.slowReaderMs) };

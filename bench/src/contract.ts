@@ -1,0 +1,37 @@
+import type { ServiceDefinition } from "@grpc/grpc-js";
+
+const asItIs = (bytes: Buffer) => bytes;
+
+/** Answers with what it was asked. Bytes without a codec, so that what is measured is the transport. */
+export const echoService = {
+  call: {
+    path: "/bench.v1.Echo/Call",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: asItIs,
+    requestDeserialize: asItIs,
+    responseSerialize: asItIs,
+    responseDeserialize: asItIs,
+  },
+} as const satisfies ServiceDefinition;
+
+/** The name under which the echo server is known to agents; only they can bring a call there. */
+export const echoAuthority = "echo.bench:9000";
+
+/** What the load client is asked for. */
+export interface LoadRequest {
+  /** `direct`: to the server's own port. `agents`: through the agent beside the client. */
+  readonly route: "direct" | "agents";
+  /** Calls open at any time. */
+  readonly concurrency: number;
+  readonly durationMs: number;
+}
+
+/** What it saw. */
+export interface LoadResult {
+  readonly calls: number;
+  readonly failures: number;
+  readonly elapsedMs: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}

@@ -6,12 +6,11 @@ import type { ArrivedFrame, Link } from "../link/link.ts";
 import { decodeReset, encodeReset, GrpcStatus, statusAnswer, statusTrailers } from "./answers.ts";
 import type { ApplicationNames, CallHeaders, CallHost, CallRole } from "./call-host.ts";
 import { Credit } from "./credit.ts";
-import { standsBefore } from "./gate.ts";
 import { type InboundFrame, InboundQueue } from "./inbound-queue.ts";
 import { KeptRequest } from "./kept-request.ts";
-import { type OutboundItem, OutboundQueue } from "./outbound-queue.ts";
+import type { OutboundItem, OutboundQueue } from "./outbound-queue.ts";
 import { everything, type Position } from "./position.ts";
-import { type BodySplitter, GrpcSplitter, type MessagePiece, OpaqueSplitter } from "./splitter.ts";
+import { Sending } from "./sending.ts";
 
 /**
  * One end of a call that crosses a link. Carries frames both ways, keeps what the application may not have received,
@@ -27,23 +26,14 @@ export class CallEnd implements CallEvents {
   /** The application's epoch in which it made the call; see `cutline-epoch`. */
   readonly epoch: number;
   readonly inbound = new InboundQueue();
-  readonly outbound = new OutboundQueue();
   readonly request: KeptRequest;
-  /** While a cut settles: what the application had sent at its capture. */
-  cutTarget: Position | undefined;
-
   readonly #host: CallHost;
-  readonly #splitter: BodySplitter;
+  readonly #sending: Sending;
   readonly #credit: Credit;
   #stream: CallStream | undefined;
   #streamFull = false;
-  #paused = false;
-  /** Caller: the opening headers have been numbered. */
-  #opened = false;
   /** Nothing more arrives over the link. */
   #inboundEnded = false;
-  /** `halfClosed`: only a reset may still be sent over the link. `ended`: nothing. */
-  #sending: "open" | "halfClosed" | "ended" = "open";
   #resetArrived: InboundFrame | undefined;
   #headersHanded = false;
   /** The application was given the answer's end, or a reset. */
@@ -76,15 +66,41 @@ export class CallEnd implements CallEvents {
     this.applicationId = application.id;
     this.epoch = application.epoch;
     this.request = new KeptRequest(host.limits.requestKeptBytesMax);
-    this.#splitter = headers.isGrpc ? new GrpcSplitter(host.limits.messageBytesMax) : new OpaqueSplitter();
     this.#credit = new Credit(host.limits.windowBytes);
+    this.#sending = new Sending({
+      role,
+      host,
+      link,
+      callId,
+      isGrpc: headers.isGrpc,
+      credit: this.#credit,
+      onEnded: (type) => this.#sendingEnded(type),
+      setReading: (reading) => {
+        if (reading === "paused") this.#stream?.pause();
+        else this.#stream?.resume();
+      },
+    });
   }
 
   /** Caller: the application's stream, whose opening headers go first. */
   begin(stream: CallStream, headers: HeaderList, endStream: boolean): void {
     this.#stream = stream;
-    this.#fromApplication(FrameType.open, 0, encodeHeaders(headers), "headers");
+    this.#sending.take(FrameType.open, 0, encodeHeaders(headers), "headers");
     if (endStream) this.onEnd();
+  }
+
+  /** What the application has sent and the link has not taken. */
+  get outbound(): OutboundQueue {
+    return this.#sending.queue;
+  }
+
+  /** While a cut settles: what the application had sent at its capture. */
+  get cutTarget(): Position | undefined {
+    return this.#sending.cutTarget;
+  }
+
+  set cutTarget(target: Position | undefined) {
+    this.#sending.cutTarget = target;
   }
 
   /** Callee: whether the application was given the call. */
@@ -94,7 +110,7 @@ export class CallEnd implements CallEvents {
 
   /** Nothing more comes out of the application for this call. */
   get isSilent(): boolean {
-    return this.#sending !== "open" || this.#applicationGone || this.outbound.read.end;
+    return this.#sending.phase !== "open" || this.#applicationGone || this.outbound.read.end;
   }
 
   /** Callee: the handler may be at work; it was handed the call and has not answered to the end. */
@@ -109,12 +125,12 @@ export class CallEnd implements CallEvents {
 
   /** The call stands still in either direction, because an application or a link takes no more for now. */
   get isBackedUp(): boolean {
-    return this.#paused || this.#streamFull || (this.#stream?.unsentBytes ?? 0) > 0;
+    return this.#sending.isPaused || this.#streamFull || (this.#stream?.unsentBytes ?? 0) > 0;
   }
 
   /** A message has crossed between application and agent in part, in either direction. */
   get isInsideMessage(): boolean {
-    return this.#splitter.inMessage || this.inbound.handedInsideMessage;
+    return this.#sending.isInsideMessage || this.inbound.handedInsideMessage;
   }
 
   // From the link
@@ -170,22 +186,15 @@ export class CallEnd implements CallEvents {
 
   /** Sends what may be sent now. */
   pumpToLink(): void {
-    if (this.#sending === "ended") return;
-    for (let item = this.outbound.next; item !== undefined; item = this.outbound.next) {
-      if (!this.#maySend(item)) break;
-      this.outbound.takeNext();
-      this.#send(item);
-    }
-    this.#paceReading();
+    this.#sending.pump();
   }
 
   /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
   linkLost(reason: string): void {
     if (this.isInProcess) this.#host.onCancelled(this);
     this.#linkLost = true;
-    this.#sending = "ended";
     this.#inboundEnded = true;
-    this.outbound.clear();
+    this.#sending.endSilently();
     this.inbound.takeAll(() => undefined);
     if (this.role === "caller") this.#answer(GrpcStatus.unavailable, reason);
     else this.#stream?.reset(ResetCode.cancel);
@@ -222,7 +231,7 @@ export class CallEnd implements CallEvents {
 
   /** Whether all that the application had sent before its cut has come out of its sockets, or will not any more. */
   get hasSettled(): boolean {
-    return this.isSilent || this.cutTarget === undefined || this.outbound.hasRead(this.cutTarget);
+    return this.isSilent || this.#sending.hasReadTarget;
   }
 
   /**
@@ -240,13 +249,7 @@ export class CallEnd implements CallEvents {
 
   /** What the application sent before its cut and the link has not taken: the call's share of the outbox. */
   outbox(): OutboundItem[] {
-    const { cutTarget } = this;
-    const items: OutboundItem[] = [];
-    for (const item of this.outbound.remaining()) {
-      if (cutTarget === undefined || !standsBefore(cutTarget, item)) break;
-      items.push(item);
-    }
-    return items;
+    return this.#sending.outbox();
   }
 
   /**
@@ -262,15 +265,13 @@ export class CallEnd implements CallEvents {
 
   /** Reads on in spite of missing credit: what was sent before the cut must come out of the sockets. */
   readForCut(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#stream?.resume();
+    this.#sending.readForCut();
   }
 
   /** The cut is made and traffic flows again: what had to be kept for it may go. */
   afterCut(): void {
     this.cutTarget = undefined;
-    if (this.#sending === "ended") this.outbound.clear();
+    if (this.#sending.phase === "ended") this.outbound.clear();
     if (this.#abandoned) this.#inboundEnded = true;
     const reset = this.outbound.lastReset;
     if (reset !== undefined) this.#endOutbound(reset.payload);
@@ -285,22 +286,21 @@ export class CallEnd implements CallEvents {
   // From the application
 
   onHeaders(headers: HeaderList, endStream: boolean): void {
-    if (endStream) this.#fromApplication(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
-    else this.#fromApplication(FrameType.headers, 0, encodeHeaders(headers), "headers");
+    if (endStream) this.#sending.take(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
+    else this.#sending.take(FrameType.headers, 0, encodeHeaders(headers), "headers");
   }
 
   onData(chunk: Buffer): void {
-    if (this.outbound.read.end || this.#sending !== "open") return;
-    if (this.#splitter.split(chunk, this.#onPiece) === "tooLarge") this.#refuseMessage();
+    if (this.#sending.takeData(chunk) === "tooLarge") this.#refuseMessage();
   }
 
   onTrailers(headers: HeaderList): void {
-    if (this.role === "callee") this.#fromApplication(FrameType.trailers, 0, encodeHeaders(headers), "end");
+    if (this.role === "callee") this.#sending.take(FrameType.trailers, 0, encodeHeaders(headers), "end");
     else this.onEnd();
   }
 
   onEnd(): void {
-    this.#fromApplication(FrameType.halfClose, 0, undefined, "end");
+    this.#sending.take(FrameType.halfClose, 0, nothing, "end");
   }
 
   onReset(code: number, cause?: ResetCause): void {
@@ -333,7 +333,7 @@ export class CallEnd implements CallEvents {
   /** What the call still brings makes no difference to the application. */
   get #nobodyReceives(): boolean {
     if (this.#unsettled) return false;
-    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#sending === "ended");
+    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#sending.phase === "ended");
   }
 
   /** During a capture nobody knows yet on which side of the cut the application's receiving stands. */
@@ -341,28 +341,11 @@ export class CallEnd implements CallEvents {
     return this.#confirms && this.#host.gate.fromApplication !== "open";
   }
 
-  readonly #onPiece = (piece: MessagePiece): void => {
-    const item: OutboundItem = {
-      type: FrameType.message,
-      flags: piece.endOfMessage ? FrameFlag.endOfMessage : 0,
-      payload: piece.bytes,
-      role: { part: "message", index: piece.messageIndex },
-      offsetBytes: piece.offsetBytes,
-      messageBytes: piece.messageBytes,
-    };
-    this.#take(item, piece.endOfMessage);
-  };
-
-  #fromApplication(type: number, flags: number, payload: Buffer | undefined, part: "headers" | "end"): void {
-    if (this.#sending === "ended" || (this.outbound.read.end && type !== FrameType.reset)) return;
-    this.#take({ type, flags, payload: payload ?? nothing, role: { part }, offsetBytes: 0, messageBytes: 0 }, false);
-  }
-
   /** A reset waits for nothing (RFC 9113, section 6.4), except for a cut to be made. */
   #resetPeer(code: number): void {
-    if (this.#sending === "ended") return;
+    if (this.#sending.phase === "ended") return;
     const payload = encodeReset(code);
-    if (this.#host.gate.fromApplication !== "open") this.#fromApplication(FrameType.reset, 0, payload, "end");
+    if (this.#host.gate.fromApplication !== "open") this.#sending.take(FrameType.reset, 0, payload, "end");
     else {
       this.#host.gate.noteCrossing();
       this.#endOutbound(payload);
@@ -371,42 +354,13 @@ export class CallEnd implements CallEvents {
     }
   }
 
-  /** Drops what has not gone out, and tells the peer, if it has heard of the call at all, that nothing more comes. */
   #endOutbound(reset: Uint8Array): void {
-    this.outbound.clear();
-    if (this.#sending === "ended") return;
-    const isOverForPeer = this.#sending === "halfClosed" && this.#inboundEnded;
-    const isKnownToPeer = this.role === "callee" || this.#opened;
-    this.#sending = "ended";
+    this.#sending.endWith(reset, this.#inboundEnded ? "ended" : "open");
     this.#inboundEnded = true;
-    if (isKnownToPeer && !isOverForPeer) this.link.send(FrameType.reset, 0, this.callId, reset);
   }
 
-  #take(item: OutboundItem, endOfMessage: boolean): void {
-    this.outbound.noteRead(item, endOfMessage);
-    this.#host.gate.noteCrossing();
-    if (this.outbound.isEmpty && this.#maySend(item)) {
-      this.#send(item);
-      return;
-    }
-    this.outbound.append(item);
-    this.#paceReading();
-  }
-
-  #maySend(item: OutboundItem): boolean {
-    if (!this.#host.gate.mayLeave(item, this.cutTarget)) return false;
-    if (item.type === FrameType.message && !this.#credit.maySend) return false;
-    return this.link.hasRoom;
-  }
-
-  #send(item: OutboundItem): void {
-    if (this.#sending === "ended") return;
-    if (item.type === FrameType.open) this.#opened = true;
-    if (item.type === FrameType.message) this.#credit.noteSent(item.payload.length);
-    this.link.send(item.type, item.flags, this.callId, item.payload);
-    if (item.role.part !== "end") return;
-    this.#sending = item.type === FrameType.halfClose ? "halfClosed" : "ended";
-    if (item.type === FrameType.reset) this.#inboundEnded = true;
+  #sendingEnded(type: number): void {
+    if (type === FrameType.reset) this.#inboundEnded = true;
     if (this.role === "callee") {
       // A server that has sent its status has done with the call.
       this.#streamFull = false;
@@ -491,7 +445,7 @@ export class CallEnd implements CallEvents {
     else this.#stream?.trailers(frame.headers);
     // The server has answered without reading the whole request, and never will; an application that is still sending
     // hears of it by itself.
-    if (this.outbound.read.end && this.#sending === "open") this.#resetPeer(ResetCode.noError);
+    if (this.outbound.read.end && this.#sending.phase === "open") this.#resetPeer(ResetCode.noError);
   }
 
   #resetApplication(frame: InboundFrame): void {
@@ -499,8 +453,7 @@ export class CallEnd implements CallEvents {
     this.#endHanded = true;
     this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
     // Nothing that the application still sends for the call can matter: the peer has forgotten it.
-    this.#sending = "ended";
-    this.outbound.clear();
+    this.#sending.endSilently();
     if (this.role === "caller") return;
     if (!mayBeAtWork) {
       this.inbound.takeAll(this.#deliver);
@@ -514,7 +467,7 @@ export class CallEnd implements CallEvents {
 
   #refuseMessage(): void {
     const { messageBytesMax } = this.#host.limits;
-    const reason = `a message of ${this.#splitter.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`;
+    const reason = `a message of ${this.#sending.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`;
     if (this.role === "callee") {
       this.#host.onCancelled(this);
       this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
@@ -531,7 +484,7 @@ export class CallEnd implements CallEvents {
   #answerForApplication(status: string, message: string): void {
     const { headers } = this.outbound.read;
     const block = encodeHeaders(headers ? statusTrailers(status, message) : statusAnswer(status, message));
-    this.#fromApplication(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
+    this.#sending.take(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
   }
 
   /** Caller: ends the call towards the application, in the callee's place. */
@@ -550,19 +503,9 @@ export class CallEnd implements CallEvents {
     if (grant !== undefined) this.link.grant(this.callId, grant);
   }
 
-  #paceReading(): void {
-    const full = this.outbound.bytes >= this.#host.limits.waitingBytesMax;
-    if (full === this.#paused) return;
-    // While a cut waits for this call, it is read whatever waits.
-    if (full && this.cutTarget !== undefined && !this.outbound.hasRead(this.cutTarget)) return;
-    this.#paused = full;
-    if (full) this.#stream?.pause();
-    else this.#stream?.resume();
-  }
-
   #finishIfOver(): void {
     if (this.#host.gate.fromApplication !== "open" && !this.outbound.isEmpty) return;
-    if (this.#finished || !this.#inboundEnded || this.#sending === "open" || !this.inbound.isEmpty) return;
+    if (this.#finished || !this.#inboundEnded || this.#sending.phase === "open" || !this.inbound.isEmpty) return;
     this.#finished = true;
     this.#host.onFinished(this);
   }

@@ -6,13 +6,17 @@ export class KnownProcesses {
   #processes = new Map<string, DirectoryProcess>();
   #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
   #phase: "unlisted" | "listed" = "unlisted";
+  #version = 0;
 
   /**
    * Takes a new list. A process that it leaves out and that `isAlive` stays: one that answers on its link is there,
    * whoever does not list it (a coordinator that has just been started, for one). It may be about to leave, so it gets
-   * calls only for what nobody else serves.
+   * calls only for what nobody else serves. `stale`: a later list has been taken; versions grow over take-overs, so this
+   * one comes from a coordinator that does not know yet that it has been passed over.
    */
-  replace({ processes }: Directory, isAlive: (processId: string) => boolean): void {
+  replace({ version, processes }: Directory, isAlive: (processId: string) => boolean): "replaced" | "stale" {
+    if (version < this.#version) return "stale";
+    this.#version = version;
     this.#phase = "listed";
     const listed = new Map(processes.map((process) => [process.processId, process]));
     const unlisted = [...this.#processes.values()].filter(
@@ -23,6 +27,7 @@ export class KnownProcesses {
     const served = new Set(this.#byAuthority.keys());
     this.#serve(unlisted, (authority) => !served.has(authority));
     this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
+    return "replaced";
   }
 
   get(processId: string): DirectoryProcess | undefined {

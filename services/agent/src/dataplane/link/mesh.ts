@@ -87,7 +87,7 @@ export class Mesh {
 
   /** Replaces what is known of the mesh. Links to processes that have restarted or gone are given up. */
   setDirectory(directory: Directory): void {
-    this.#known.replace(directory, (processId) => this.#isAlive(processId));
+    if (this.#known.replace(directory, (processId) => this.#isAlive(processId)) === "stale") return;
     for (const link of [...this.#driver.links.values()]) {
       const { processId, incarnation } = link.peer;
       const process = this.#known.get(processId);

@@ -80,7 +80,7 @@ describeOnEachStore("a coordinator", (openStore) => {
     });
 
     it("counts reports and uploads that are repeated after a reconnect once", async () => {
-      const { world, a, b } = await openWithTwo();
+      const { world, a, b } = await openWithTwo({ graceMs: 60_000 });
       const id = idOf(await world.driver.start({}));
       const ref = await a.started();
       a.cut(ref);
@@ -166,7 +166,7 @@ describeOnEachStore("a coordinator", (openStore) => {
 
     it("ends at its deadline and says what is missing", async () => {
       const { world, a } = await openWithTwo();
-      const id = idOf(await world.driver.start({ attempts: 1, timeoutMs: 300 }));
+      const id = idOf(await world.driver.start({ attempts: 1, timeoutMs: 3_000 }));
       const ref = await a.started();
       a.cut(ref);
       const snapshot = await world.ended(id);
@@ -308,8 +308,9 @@ describeOnEachStore("a coordinator", (openStore) => {
       const { world, b } = await openWithTwo({ agents: { heartbeatMs: 40, heartbeatsMissedMax: 2 } });
       const stream = b as unknown as { say: () => void };
       stream.say = () => undefined;
-      const line = await world.until("loss", () => world.lines.find(({ message }) => message === "agent lost"));
-      assert.equal(line.fields.processId, "bank/b");
+      await world.until("loss", () =>
+        world.lines.find(({ message, fields }) => message === "agent lost" && fields.processId === "bank/b"),
+      );
     });
 
     it("are not blamed for the time in which the coordinator itself stood still", async () => {

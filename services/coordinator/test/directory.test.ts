@@ -21,7 +21,7 @@ describeOnEachStore("the directory", (openStore) => {
   });
 
   async function open(limits: Partial<DriverLimits>): Promise<World> {
-    const world = await World.open({ store, limits: { leaseMs: 1_500, ...limits } });
+    const world = await World.open({ store, limits: { leaseMs: 4_500, ...limits } });
     worlds.push(world);
     await world.until("leadership", () => world.driver.term());
     return world;
@@ -40,7 +40,7 @@ describeOnEachStore("the directory", (openStore) => {
     const first = await open(never);
     const before = await first.agent("bank/a").attach();
     await first.stop();
-    const second = await open({ settleMs: 200 });
+    const second = await open({ settleMs: 3_000 });
     const [a, b] = [second.agent("bank/a"), second.agent("bank/b")];
     assert.equal((await a.attach()).directory, undefined);
     await b.attach();

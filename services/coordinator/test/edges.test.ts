@@ -175,11 +175,11 @@ describeOnEachStore("at the edges, a coordinator", (openStore) => {
     const beganAtMs = performance.now();
     await world.server.stop();
     await cut;
-    assert.ok(performance.now() - beganAtMs < 5_000);
+    assert.ok(performance.now() - beganAtMs < 30_000);
   });
 
   it("gives up an upload that says nothing more", async () => {
-    const { world, a, b } = await open({ agents: { uploadSilenceMs: 100 } });
+    const { world, a, b } = await open({ agents: { uploadSilenceMs: 1_500 } });
     const id = idOf(await world.driver.start({ attempts: 1 }));
     const ref = await a.started();
     await assert.rejects(a.openUpload(ref, "local", Buffer.from("half")).answer, { code: status.DEADLINE_EXCEEDED });

@@ -19,7 +19,7 @@ describe("two coordinators with one store", () => {
   });
 
   async function open(): Promise<World> {
-    const world = await World.open({ store, limits: { leaseMs: 1_500 }, graceMs: 1_000 });
+    const world = await World.open({ store, limits: { leaseMs: 4_500 }, graceMs: 1_000 });
     worlds.push(world);
     return world;
   }
@@ -100,7 +100,7 @@ describe("two coordinators with one store", () => {
   it("hand over: a snapshot that is asked for at once waits until the agents have had time to come back", async () => {
     await (await open()).stop();
     worlds.splice(0);
-    const world = await World.open({ store, limits: { leaseMs: 60_000, settleMs: 400 }, graceMs: 1_000 });
+    const world = await World.open({ store, limits: { leaseMs: 60_000, settleMs: 3_000 }, graceMs: 1_000 });
     worlds.push(world);
     await leads(world);
     const [a, b] = [world.agent("bank/a"), world.agent("bank/b")];

@@ -24,7 +24,7 @@ describe("a store in trouble", () => {
     const [a, b] = [world.agent("bank/a"), world.agent("bank/b")];
     await a.attach();
     await b.attach();
-    const id = idOf(await world.driver.start({ attempts, timeoutMs: 5_000 }));
+    const id = idOf(await world.driver.start({ attempts, timeoutMs: 30_000 }));
     const ref = await a.started();
     await takePart(a, b, ref);
     return { world, a, id };

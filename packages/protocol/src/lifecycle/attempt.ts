@@ -1,7 +1,7 @@
 import type { Violation } from "../certificate.ts";
 import type { ChannelId, ProcessId } from "../cut/state.ts";
 import { describeMissing, isSettled, missingOf, nothingMissing } from "./completion.ts";
-import { end, persist } from "./ending.ts";
+import { dropParts, end, persist } from "./ending.ts";
 import type { SnapshotEffect } from "./messages.ts";
 import { evidenceOf, prove } from "./proof.ts";
 import { deadlineMs, type Member, memberOf, refOf, type SnapshotState } from "./state.ts";
@@ -147,10 +147,8 @@ export function failAttempt(state: SnapshotState, reason: string, message: strin
     return;
   }
   state.earlierAttempts.push({ attempt, reason, message, endedAtMs: state.nowMs });
-  effects.push(
-    { type: "sendEnd", ref: refOf(state), phase: "Failed", reason },
-    { type: "removeParts", attemptThrough: attempt },
-  );
+  effects.push({ type: "sendEnd", ref: refOf(state), phase: "Failed", reason });
+  dropParts(state, attempt, effects);
   const pauseMs = Math.min(state.policy.attemptPauseMs * 2 ** (attempt - 1), (deadlineMs(state) - state.nowMs) / 2);
   state.notBeforeMs = Math.max(state.notBeforeMs, state.nowMs + pauseMs);
   state.attempt = attempt + 1;

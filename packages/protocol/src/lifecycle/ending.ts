@@ -14,12 +14,31 @@ export function end(
   state.end = { phase, reason, message, atMs: state.nowMs };
   state.stage = "ending";
   state.settleByMs = state.nowMs + state.policy.settleMsMax;
-  effects.push(
-    endNote(state, state.end),
-    { type: "sendEnd", ref: refOf(state), phase, reason },
-    { type: "removeParts", attemptThrough: state.attempt },
-  );
+  effects.push(endNote(state, state.end));
+  sayEnd(state, phase, reason, effects);
   persist(state, effects);
+}
+
+/**
+ * Of an attempt whose number is not recorded nobody has heard from here. Where this leader has been passed over without
+ * knowing it, the number is its successor's, and so are the processes and the parts of that attempt (I8, I9).
+ */
+function sayEnd(state: SnapshotState, phase: "Failed" | "Aborted", reason: string, effects: SnapshotEffect[]): void {
+  if (state.attempt <= state.attemptRecorded) effects.push({ type: "sendEnd", ref: refOf(state), phase, reason });
+  dropParts(state, state.attemptRecorded, effects);
+}
+
+/** After a take-over, the publication of the leader before may still be on its way, and would need its parts (I5). */
+export function dropParts(state: SnapshotState, attemptThrough: number, effects: SnapshotEffect[]): void {
+  if (state.owned) effects.push({ type: "removeParts", attemptThrough });
+  else state.removeThrough = Math.max(state.removeThrough, attemptThrough);
+}
+
+/** The store has taken this leader's document: what an earlier leader sent is refused from here on. */
+export function own(state: SnapshotState, effects: SnapshotEffect[]): void {
+  if (state.owned) return;
+  state.owned = true;
+  if (state.removeThrough > 0) effects.push({ type: "removeParts", attemptThrough: state.removeThrough });
 }
 
 export function exceedDeadline(state: SnapshotState, effects: SnapshotEffect[]): void {
@@ -152,11 +171,8 @@ export function vanish(state: SnapshotState, effects: SnapshotEffect[]): void {
     message: "the document is no longer in the store; start a new snapshot",
     atMs: state.nowMs,
   };
-  effects.push(
-    endNote(state, state.end),
-    { type: "sendEnd", ref: refOf(state), phase: "Failed", reason },
-    { type: "removeParts", attemptThrough: state.attempt },
-  );
+  effects.push(endNote(state, state.end));
+  sayEnd(state, "Failed", reason, effects);
   finish(state, "Failed", effects);
 }
 

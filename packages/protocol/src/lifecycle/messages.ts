@@ -75,7 +75,8 @@ export type SnapshotHappening =
 /**
  * What the shell must do, in exactly this order within one step:
  * 1. `note`s, so that the log tells the cause before its consequences.
- * 2. `sendEnd` and `removeParts` of the attempt that is over, before anything of the next one.
+ * 2. `sendEnd` and `removeParts` of the attempt that is over, before anything of the next one; only of attempts that the
+ *    store is known to know. After a take-over, parts go only when the store has answered the first `persist`.
  * 3. One of `persist`, `verifyParts`, `publish`, `readBack`. Each is answered by an input; the next one is asked for
  *    only after that answer, so an attempt is known to the store before any process hears of it (I8), parts are read back
  *    before the publication (I5), and `Completed` is said to agents only after it.

@@ -73,6 +73,10 @@ export interface SnapshotState {
   attempt: number;
   /** The highest attempt that the store is known to know of. */
   attemptRecorded: number;
+  /** No other leader's document can land any more: there was none, or this one has written the document since. */
+  owned: boolean;
+  /** Parts of the attempts up to this one go when the document is owned. 0: none wait for that. */
+  removeThrough: number;
   attemptStartedAtMs: number;
   progressAtMs: number;
   /** `undefined`: the last attempt, which may use all the time there is. */
@@ -103,6 +107,8 @@ export function createSnapshotState(spec: SnapshotSpec, policy: SnapshotPolicy):
     startedAtMs: undefined,
     attempt: 1,
     attemptRecorded: 1,
+    owned: true,
+    removeThrough: 0,
     attemptStartedAtMs: 0,
     progressAtMs: 0,
     stallMs: undefined,
@@ -146,6 +152,7 @@ export function restoreSnapshotState(
   state.nowMs = nowMs;
   state.attempt = inherited.attempt;
   state.attemptRecorded = inherited.attempt;
+  state.owned = false;
   state.startedAtMs = inherited.startedAtMs;
   state.earlierAttempts.push(...inherited.earlierAttempts);
   for (const facts of inherited.processes) state.roster.set(facts.id, { facts, detachedAtMs: nowMs });

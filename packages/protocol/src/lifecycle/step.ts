@@ -5,6 +5,7 @@ import {
   onFinalWrite,
   onPublication,
   onReadBack,
+  own,
   persist,
   publish,
   retryFinal,
@@ -134,6 +135,7 @@ function onPersisted(state: SnapshotState, write: number, outcome: WriteOutcome,
     return;
   }
   if (write !== state.write) return;
+  if (outcome === "written") own(state, effects);
   if (state.stage === "ending" || state.stage === "withdrawing") {
     onFinalWrite(state, outcome, effects);
     return;

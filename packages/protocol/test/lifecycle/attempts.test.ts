@@ -44,7 +44,50 @@ describe("an attempt", () => {
     }
     assert.deepEqual(pauses.slice(0, 4), [250, 500, 1_000, 2_000]);
   });
+
+  for (const [how, end] of [
+    ["aborted", (script: Script) => script.step({ type: "abort", message: "asked" })],
+    ["over time", (script: Script) => script.step({ type: "tick" }, deadlineOf(script) - script.nowMs)],
+  ] as const) {
+    for (const [where, go] of [
+      ["waits for its pause", () => undefined],
+      ["is on its way to the store", (script: Script) => script.pause()],
+      ["may be in the store", (script: Script) => unknownRecording(script)],
+    ] as const) {
+      it(`that ${where} is nobody's when its snapshot is ${how}: agents hear of the attempt before alone (I8, I9)`, () => {
+        const script = new Script();
+        script.begin(a, b);
+        const reason = { code: "Hung", message: "hung", processId: a.id };
+        script.step({ type: "captureFailed", ref: script.ref, processId: a.id, incarnation: "1", reason });
+        go(script);
+        assert.deepEqual([script.state.attempt, script.state.attemptRecorded], [2, 1]);
+        const effects = end(script);
+        assert.deepEqual(types(effects), ["removeParts", "persist"]);
+        assert.ok(effects.some((effect) => effect.type === "removeParts" && effect.attemptThrough === 1));
+        assert.deepEqual(
+          script.effects.flatMap((effect) => (effect.type === "sendEnd" ? [effect.ref.attempt] : [])),
+          [1],
+        );
+      });
+    }
+  }
+
+  it("whose snapshot is removed while its number is recorded is nobody's either", () => {
+    const script = new Script();
+    script.begin(a, b);
+    const reason = { code: "Hung", message: "hung", processId: a.id };
+    script.step({ type: "captureFailed", ref: script.ref, processId: a.id, incarnation: "1", reason });
+    script.pause();
+    const effects = script.step({ type: "persisted", write: script.state.write, outcome: "missing" });
+    assert.deepEqual(types(effects), ["removeParts", "ended"]);
+    assert.ok(effects.some((effect) => effect.type === "removeParts" && effect.attemptThrough === 1));
+  });
 });
+
+function unknownRecording(script: Script): void {
+  script.pause();
+  script.step({ type: "persisted", write: script.state.write, outcome: "unknown" });
+}
 
 function deadlineOf({ state }: Script): number {
   return state.spec.createdAtMs + state.spec.timeoutMs;

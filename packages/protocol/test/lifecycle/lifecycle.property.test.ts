@@ -7,6 +7,7 @@ import {
   defaultSnapshotPolicy,
   phaseOf,
   refOf,
+  restoreSnapshotState,
   type SnapshotEffect,
   type SnapshotHappening,
   stepSnapshot,
@@ -87,6 +88,8 @@ function said(processId: string, about: ReturnType<typeof cut>): SnapshotHappeni
   return { type: "cut", ref: current, processId, incarnation: "1", report: about };
 }
 
+const inherited = { attempt: 1, startedAtMs: 1_001, earlierAttempts: [], processes: [] };
+
 const noise = fc.record({ happening, afterMs: fc.constantFrom(0, 1, 5, 700) });
 
 /** The ideal in any order, some of it twice or never, with noise in between. */
@@ -105,6 +108,7 @@ const scenario = fc.record({
   steps: fc.oneof({ weight: 3, arbitrary: plausible }, fc.array(noise, { maxLength: 120 })),
   answers: fc.array(fc.record(answer), { minLength: 1, maxLength: 20 }),
   attemptsMax: fc.integer({ min: 1, max: 4 }),
+  takenOver: fc.boolean(),
   initiator: fc.constantFrom("", "bank/a"),
   members: fc.oneof(fc.constant<(typeof ids)[number][]>([...ids]), fc.subarray([...ids], { minLength: 1 })),
 });
@@ -139,8 +143,12 @@ describe("whatever happens to a snapshot", () => {
   it("it ends once, by its deadline, separate from its attempts, and Completed only with all of the proof (I1 I2 I5 I6 I8 I9)", () => {
     const reached = new Set<string>();
     fc.assert(
-      fc.property(scenario, ({ steps, answers, attemptsMax, initiator, members }) => {
-        const state = createSnapshotState(spec({ attemptsMax, initiator, timeoutMs: 30_000 }), defaultSnapshotPolicy);
+      fc.property(scenario, ({ steps, answers, attemptsMax, takenOver, initiator, members }) => {
+        const facts = spec({ attemptsMax, initiator, timeoutMs: 30_000 });
+        const state = takenOver
+          ? restoreSnapshotState(facts, defaultSnapshotPolicy, inherited, facts.createdAtMs)
+          : createSnapshotState(facts, defaultSnapshotPolicy);
+        let written = !takenOver;
         const effects: SnapshotEffect[] = [];
         let nowMs = state.nowMs;
         let answered = 0;
@@ -155,6 +163,14 @@ describe("whatever happens to a snapshot", () => {
             }
             if (effect.type === "removeParts") {
               assert.ok(effect.attemptThrough <= before.attempt, "parts of a later attempt are removed");
+              assert.ok(
+                effect.attemptThrough <= state.attemptRecorded,
+                "parts of another leader's attempt are removed",
+              );
+              assert.ok(written, "parts are removed that a publication on its way would need");
+            }
+            if (effect.type === "sendEnd") {
+              assert.ok(effect.ref.attempt <= state.attemptRecorded, "another leader's attempt is ended");
             }
           }
           for (const effect of out) {
@@ -164,6 +180,7 @@ describe("whatever happens to a snapshot", () => {
             if (reply === undefined) continue;
             answered += 1;
             nowMs += 1;
+            written ||= reply.type === "persisted" && reply.outcome === "written";
             step(reply);
           }
         };

@@ -334,19 +334,35 @@ describe("take-over", () => {
 
   it("waits for the processes it knew of and begins the next attempt", () => {
     const script = new Script(restoreSnapshotState(spec(), defaultSnapshotPolicy, inherited, 5_000));
-    assert.deepEqual(types(script.begin()), ["sendEnd", "removeParts"]);
+    assert.deepEqual(types(script.begin()), ["sendEnd"]);
     script.step({ type: "attached", process: a });
     assert.deepEqual(types(script.pause()), []);
     assert.deepEqual(types(script.step({ type: "attached", process: b })), ["persist"]);
-    assert.deepEqual(types(script.written()), ["sendStart", "sendStart"]);
+    assert.deepEqual(types(script.written()), ["removeParts", "sendStart", "sendStart"]);
     assert.equal(documentOf(script.state).earlierAttempts[0]?.reason, "CoordinatorRestarted");
   });
 
-  it("fails a snapshot that has no attempt left", () => {
+  it("fails a snapshot that has no attempt left, and removes its parts once the store has taken that (I5)", () => {
     const script = new Script(restoreSnapshotState(spec({ attemptsMax: 1 }), defaultSnapshotPolicy, inherited, 5_000));
-    script.begin();
+    assert.deepEqual(types(script.begin()), ["sendEnd", "persist"]);
     assert.equal(documentOf(script.state).reason, "CoordinatorRestarted");
+    assert.deepEqual(types(script.step({ type: "persisted", write: script.state.write, outcome: "unknown" })), []);
+    assert.deepEqual(types(script.step({ type: "tick" }, defaultSnapshotPolicy.rewriteMs)), ["persist"]);
+    const effects = script.written();
+    assert.deepEqual(types(effects), ["removeParts", "ended"]);
+    assert.ok(effects.some((effect) => effect.type === "removeParts" && effect.attemptThrough === 1));
   });
+
+  for (const outcome of ["published", "fenced"] as const) {
+    it(`removes no parts when the store answers ${outcome}: they are another leader's picture`, () => {
+      const state = restoreSnapshotState(spec({ attemptsMax: 1 }), defaultSnapshotPolicy, inherited, 5_000);
+      const script = new Script(state);
+      script.begin();
+      script.step({ type: "persisted", write: state.write, outcome });
+      assert.deepEqual(script.effects.at(-1), { type: "ended", outcome: "superseded" });
+      assert.ok(!types(script.effects).includes("removeParts"));
+    });
+  }
 });
 
 function publishing(): Script {

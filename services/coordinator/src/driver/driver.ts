@@ -20,7 +20,7 @@ import { refusalOf } from "./admission.ts";
 import { inherit, isTerminal, toSnapshot } from "./documents.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { newSnapshotId } from "./ids.ts";
-import { Leadership } from "./leadership.ts";
+import { fenced, Leadership } from "./leadership.ts";
 import type { DriverLimits } from "./limits.ts";
 import { type DriverMetrics, driverMetrics } from "./metrics.ts";
 import { removeOld } from "./retention.ts";
@@ -166,7 +166,7 @@ export class Driver implements Snapshots, AgentEvents {
   }
 
   async get(id: string): Promise<Snapshot | undefined> {
-    return this.#sessions.get(id)?.snapshot() ?? (await this.#options.store.get(id));
+    return this.#driven(id) ?? (await this.#options.store.get(id));
   }
 
   async list(query: ListQuery): Promise<ListPage> {
@@ -277,7 +277,10 @@ export class Driver implements Snapshots, AgentEvents {
   /** Level-based: whatever the store says runs is driven here, or failed. */
   async #adopt(term: number): Promise<void> {
     const { store, policy, nowMs, logger } = this.#options;
-    for (const snapshot of await findOrphans(store, (id) => this.#isLive(id))) {
+    const orphans = await findOrphans(store, (id) => this.#isLive(id));
+    // They may be another leader's: since the store was asked, or since this one stood still and has not seen it yet (I9).
+    if (!this.#leadership.holds(term) || orphans.some((snapshot) => snapshot.term > term)) throw fenced();
+    for (const snapshot of orphans) {
       if (this.#isLive(snapshot.id)) continue;
       const { spec, inherited } = inherit(snapshot, nowMs());
       logger.warn({ snapshotId: spec.id, phase: snapshot.phase, attempt: snapshot.attempt }, "snapshot taken over");
@@ -376,7 +379,12 @@ export class Driver implements Snapshots, AgentEvents {
   }
 
   #live(stored: Snapshot): Snapshot {
-    return this.#sessions.get(stored.id)?.snapshot() ?? stored;
+    return this.#driven(stored.id) ?? stored;
+  }
+
+  /** Once the lease has run out, only the store knows how a snapshot stands (I4). */
+  #driven(id: string): Snapshot | undefined {
+    return this.term() === undefined ? undefined : this.#sessions.get(id)?.snapshot();
   }
 
   #requireTerm(): number {
@@ -384,8 +392,4 @@ export class Driver implements Snapshots, AgentEvents {
     if (term === undefined) throw fenced();
     return term;
   }
-}
-
-function fenced(): StoreError {
-  return new StoreError("StoreFenced", "this coordinator does not lead; ask again, or ask another replica");
 }

@@ -1,5 +1,5 @@
 import type { Logger } from "@cutline/runtime";
-import type { Store, Succession } from "../store/port.ts";
+import { type Store, StoreError, type Succession } from "../store/port.ts";
 
 export interface LeadershipOptions {
   readonly store: Pick<Store, "acquireLease" | "renewLease" | "releaseLease">;
@@ -35,7 +35,15 @@ export class Leadership {
 
   /** `undefined`: this replica does not lead. */
   term(): number | undefined {
-    return this.#leading && this.#options.nowMs() < this.#leaseEndMs ? this.#term : undefined;
+    return this.#leading && this.#term !== undefined && this.holds(this.#term) ? this.#term : undefined;
+  }
+
+  /**
+   * The lease was granted with this term and has not ended, also while `onGained` runs. No two grants have the same term, so
+   * whoever waited for something learns here whether it is still in the time in which it began.
+   */
+  holds(term: number): boolean {
+    return this.#term === term && this.#options.nowMs() < this.#leaseEndMs;
   }
 
   /** Resolves after the first try. */
@@ -112,4 +120,9 @@ export class Leadership {
     this.#leading = false;
     this.#options.onLost();
   }
+}
+
+/** What was to be done needs the lead, and this replica does not have it, or has it no more. */
+export function fenced(): StoreError {
+  return new StoreError("StoreFenced", "this coordinator does not lead; ask again, or ask another replica");
 }

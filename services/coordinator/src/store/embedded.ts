@@ -47,7 +47,8 @@ class EmbeddedStore implements Store {
       if (lease.expiresAtMs > nowMs && lease.holder !== holder) {
         return { outcome: "held", holder: lease.holder, expiresInMs: lease.expiresAtMs - nowMs };
       }
-      const term = lease.expiresAtMs > nowMs ? lease.term : nextTerm(lease.term, nowMs);
+      // A new one for the same holder too: what it sent in its last term may still be on its way.
+      const term = nextTerm(lease.term, nowMs);
       this.#database.run("UPDATE lease SET term = ?, holder = ?, expires_at_ms = ?", term, holder, nowMs + leaseMs);
       return { outcome: "acquired", term, succession: lease.term === 0 ? "first" : "takeOver" };
     });

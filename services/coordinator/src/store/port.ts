@@ -14,8 +14,9 @@ import type { Snapshot } from "@cutline/proto/snapshot";
  */
 export interface Store {
   /**
-   * Takes the lease when it is free, expired or already the holder's. A term only ever grows, not always by one (`nextTerm`
-   * in term.ts); a holder that asks again while its lease lasts keeps its term, so two programs must not share a holder's name.
+   * Takes the lease when it is free, expired or already the holder's, always with a new term: what a holder sent before it
+   * asked again is refused from then on, even where it was the leader (I9). Terms only ever grow, not always by one (`nextTerm`
+   * in term.ts). Two programs must not share a holder's name: each would take the lease from the other.
    */
   acquireLease(holder: string, leaseMs: number): Promise<LeaseOutcome>;
   /** `lost`: it expired, was released, or is another's. */

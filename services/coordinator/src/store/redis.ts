@@ -70,7 +70,10 @@ class RedisStore implements Store {
   readonly #connection: Connection;
   readonly #keys: Keys;
   readonly #topology: "single" | "cluster";
-  /** Orders the writes of a document under one term, also over a restart of its holder: the session, then a count. */
+  /**
+   * Orders the writes of a document under one term: the session, then a count. With the session it grows over all terms, for a
+   * document whose term is raised keeps the sequence of its last write.
+   */
   #sequence = 0;
 
   constructor(connection: Connection, keys: Keys, topology: "single" | "cluster") {

@@ -139,7 +139,7 @@ describe("embedded: the file", () => {
       await store.close();
     }));
 
-  it("is shared by two processes, and the lease keeps them apart", { timeout: 60_000 }, () =>
+  it("is shared by two processes, and the lease keeps them apart", { timeout: 180_000 }, () =>
     inFolder(async (path) => {
       const child = startOther(path);
       try {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it, type TestContext } from "node:test";
 import { Redis } from "ioredis";
 import { partName } from "../../src/store/key-text.ts";
 import { type Store, StoreError } from "../../src/store/port.ts";
@@ -7,11 +7,12 @@ import { openRedisStore } from "../../src/store/redis.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { bytesOf, chunkBytes, infoOf, lead, part, put, readAll, rejects, snapshot, until } from "./fixtures.ts";
 
-const operationTimeoutMs = 400;
-/** What a busy machine may add. */
-const graceMs = 1_500;
+/** Longer than a busy machine takes. */
+const operationTimeoutMs = 20_000;
+/** For operations that get no answer, on a store of their own. */
+const shortTimeoutMs = 2_000;
 
-describe("redis: faults of the server", { timeout: 120_000 }, () => {
+describe("redis: faults of the server", { timeout: 300_000 }, () => {
   let server: RedisServer;
   let store: Store;
   let admin: Redis;
@@ -30,27 +31,34 @@ describe("redis: faults of the server", { timeout: 120_000 }, () => {
     await server.stop();
   });
 
-  it("a frozen server: writes time out with an unknown outcome, and go on when it thaws", async () => {
+  async function openImpatient(t: TestContext): Promise<Store> {
+    const impatient = await openRedisStore({ url: server.url, operationTimeoutMs: shortTimeoutMs });
+    t.after(() => impatient.close());
+    return impatient;
+  }
+
+  it("a frozen server: writes time out with an unknown outcome, and go on when it thaws", async (t) => {
+    const impatient = await openImpatient(t);
     const term = await lead(store, "a");
     await store.create(term, snapshot("s"));
-    const writer = await store.writePart(term, part("s"));
+    const writer = await impatient.writePart(term, part("s"));
     process.kill(server.pid, "SIGSTOP");
     try {
       const startMs = performance.now();
       const [update, chunk, read] = await Promise.all([
-        rejects(store.update(term, snapshot("s", { phase: "Cutting" })), "StoreTimeout"),
+        rejects(impatient.update(term, snapshot("s", { phase: "Cutting" })), "StoreTimeout"),
         rejects(writer.write(bytesOf(100, 1)), "StoreTimeout"),
-        rejects(store.get("s"), "StoreTimeout"),
+        rejects(impatient.get("s"), "StoreTimeout"),
       ]);
-      assert.ok(performance.now() - startMs < operationTimeoutMs + graceMs);
+      assert.ok(performance.now() - startMs < operationTimeoutMs);
       assert.equal(update.outcomeUnknown, true);
       assert.equal(chunk.outcomeUnknown, true);
       assert.equal(read.outcomeUnknown, false);
-      await assert.rejects(store.update(term, snapshot("s", { phase: "Cutting" })), StoreError);
+      await assert.rejects(impatient.update(term, snapshot("s", { phase: "Cutting" })), StoreError);
     } finally {
       process.kill(server.pid, "SIGCONT");
     }
-    await recovered(store);
+    await recovered(impatient);
     // The timed-out writes may or may not have happened: repeating them gives the state of having done them once.
     await writer.write(bytesOf(100, 1));
     await writer.write(bytesOf(100, 2));
@@ -63,15 +71,14 @@ describe("redis: faults of the server", { timeout: 120_000 }, () => {
   it("a write overtaken on its way is refused when it arrives at last", async (t) => {
     const term = await lead(store, "a");
     await store.create(term, snapshot("s"));
-    // The holder starts anew, keeps its term, and goes on; then a write of its earlier life arrives.
-    const restarted = await openRedisStore({ url: server.url, operationTimeoutMs });
-    t.after(() => restarted.close());
-    assert.equal(await lead(restarted, "a"), term);
-    assert.equal(await restarted.update(term, snapshot("s", { phase: "Failed" })), "written");
-    assert.equal(await store.update(term, snapshot("s", { phase: "Cutting" })), "fenced");
-    assert.equal(await store.publish(term, snapshot("s", { phase: "Completed" })), "fenced");
+    // Its writes are numbered as those that the leader sent first: lower than the one that has overtaken them.
+    const late = await openRedisStore({ url: server.url, operationTimeoutMs });
+    t.after(() => late.close());
+    assert.equal(await store.update(term, snapshot("s", { phase: "Failed" })), "written");
+    assert.equal(await late.update(term, snapshot("s", { phase: "Cutting" })), "fenced");
+    assert.equal(await late.publish(term, snapshot("s", { phase: "Completed" })), "fenced");
     assert.equal((await store.get("s"))?.phase, "Failed");
-    assert.equal(await restarted.update(term, snapshot("s", { phase: "Aborted" })), "written");
+    assert.equal(await store.update(term, snapshot("s", { phase: "Aborted" })), "written");
   });
 
   it("a full server: new state is refused; failing, removing and leading go on", async () => {
@@ -106,14 +113,16 @@ describe("redis: faults of the server", { timeout: 120_000 }, () => {
     assert.equal(await store.update(term, snapshot("s", { phase: "Cutting" })), "written");
   });
 
-  it("a server that ends: calls say so at once or after the time-out; the next one has lost all, and terms still grow", async () => {
+  it("a server that ends: calls say so at once or after the time-out; the next one has lost all, and terms still grow", async (t) => {
+    const impatient = await openImpatient(t);
     const term = await lead(store, "a");
     await store.create(term, snapshot("s"));
-    const writer = await store.writePart(term, part("s"));
+    const writer = await impatient.writePart(term, part("s"));
     await writer.write(bytesOf(100, 1));
     await server.stop();
     await rejects(writer.write(bytesOf(100, 2)), "StoreUnavailable");
     server = await startRedis({ port: server.port });
+    await recovered(impatient);
     await recovered(store);
     await rejects(writer.write(bytesOf(100, 2)), "StorePartCorrupt");
     assert.equal(await store.update(term, snapshot("s")), "missing");

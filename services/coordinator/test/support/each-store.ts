@@ -4,7 +4,7 @@ import type { Store } from "../../src/store/port.ts";
 import { openRedisStore } from "../../src/store/redis.ts";
 import { type RedisServer, startRedis } from "./redis-server.ts";
 
-const operationTimeoutMs = 2_000;
+const operationTimeoutMs = 10_000;
 
 /** Runs the suite on both adapters. `openStore` gives an empty store, which its caller closes. */
 export function describeOnEachStore(name: string, suite: (openStore: () => Promise<Store>) => void): void {

@@ -22,7 +22,7 @@ export class Program {
         CUTLINE_HTTP_PORT: "0",
         CUTLINE_AGENTS_PORT: "0",
         CUTLINE_STORE_URL: storeUrl,
-        CUTLINE_LEASE_MS: "3000",
+        CUTLINE_LEASE_MS: "5000",
         CUTLINE_GRACE_MS: "1500",
         CUTLINE_SETTLE_MS: "200",
       },

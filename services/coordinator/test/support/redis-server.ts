@@ -25,7 +25,7 @@ export interface RedisServerOptions {
 }
 
 const program = "redis-server";
-const startTimeoutMs = 10_000;
+const startTimeoutMs = 30_000;
 const startTriesMax = 3;
 
 /** A real redis-server on 127.0.0.1, empty and without persistence. Fails with advice when redis-server is not installed. */

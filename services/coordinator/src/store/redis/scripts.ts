@@ -47,10 +47,9 @@ local term, expiresAtMs = tonumber(lease[1] or '0'), tonumber(lease[3] or '0')
 if expiresAtMs > now and lease[2] ~= holder then
   return {'held', lease[2], text(expiresAtMs - now)}
 end
-if expiresAtMs <= now then
-  -- nextTerm of term.ts, by the server's clock.
-  term = math.max(term + 1, now - ${termEpochMs})
-end
+-- nextTerm of term.ts, by the server's clock. A new one for the same holder too: what it sent in its last term may still
+-- be on its way.
+term = math.max(term + 1, now - ${termEpochMs})
 redis.call('HSET', KEYS[1], 'term', text(term), 'holder', holder, 'expiresAtMs', text(now + leaseMs))
 local succession = lease[1] and 'takeOver' or 'first'
 return {'acquired', text(term), text(redis.call('HINCRBY', KEYS[1], 'session', 1)), succession}
@@ -137,7 +136,7 @@ return {'created'}
 
 /**
  * KEYS document, lease. ARGV term, json, sequence, published (0 or 1). -> written | already | fenced | missing
- * A write with a sequence below the last one was overtaken on its way, or comes from an earlier holder of the same term.
+ * A write with a sequence below the last one of its term was overtaken on its way.
  */
 export const replaceDocument = script(
   "allow-oom",

@@ -65,6 +65,18 @@ describe("the directory of processes", () => {
     await process.stop();
   });
 
+  it("is not replaced by an older one", { timeout: testTimeoutMs }, async () => {
+    const process = await startProcess({ id: "bank/caller", applicationPort: 0 });
+    const { mesh } = process.dataPlane;
+    const other = { processId: "a/1", incarnation: "1", linkAddress: "127.0.0.1:1", authorities: ["a:80"] };
+    mesh.setDirectory({ version: 5, processes: [other] });
+    mesh.setDirectory({ version: 4, processes: [] });
+    assert.equal(mesh.processFor("a:80"), "a/1");
+    mesh.setDirectory({ version: 6, processes: [] });
+    assert.equal(mesh.processFor("a:80"), undefined);
+    await process.stop();
+  });
+
   it("ends the calls with a process that has left when its connection breaks", { timeout: testTimeoutMs }, async () => {
     const server = await startGrpcServer();
     const caller = await startProcess({ id: "bank/caller", applicationPort: 0 });
@@ -85,8 +97,11 @@ describe("the directory of processes", () => {
     await until("it is being served", () => server.served.length === 2);
     caller.dataPlane.mesh.setDirectory(directoryOf([caller]));
     assert.equal(caller.links().length, 1, "while it is connected it may finish its calls");
+    assert.equal(caller.dataPlane.mesh.processFor(authorityOf(callee.id)), callee.id);
     await callee.stop();
     assert.equal((await status).code, grpc.status.UNAVAILABLE);
+    await until("it is forgotten", () => caller.dataPlane.mesh.processFor(authorityOf(callee.id)) === undefined);
+    assert.deepEqual(caller.links(), []);
     client.close();
     await caller.stop();
     server.stop();

@@ -7,6 +7,8 @@ export class KnownProcesses {
   #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
   #phase: "unlisted" | "listed" = "unlisted";
   #version = 0;
+  /** Of the processes, those that the last list left out. */
+  #unlisted = new Set<string>();
 
   /**
    * Takes a new list. A process that it leaves out and that `isAlive` stays: one that answers on its link is there,
@@ -22,12 +24,26 @@ export class KnownProcesses {
     const unlisted = [...this.#processes.values()].filter(
       ({ processId }) => !listed.has(processId) && isAlive(processId),
     );
+    this.#unlisted = new Set(unlisted.map(({ processId }) => processId));
     this.#byAuthority = new Map();
     this.#serve(processes, () => true);
     const served = new Set(this.#byAuthority.keys());
     this.#serve(unlisted, (authority) => !served.has(authority));
     this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
     return "replaced";
+  }
+
+  /** An unlisted process is not heard of any more. `kept`: it is listed, or was not known. */
+  forgetUnlisted(processId: string): "forgotten" | "kept" {
+    if (!this.#unlisted.delete(processId)) return "kept";
+    this.#processes.delete(processId);
+    for (const [authority, { processIds }] of this.#byAuthority) {
+      if (!processIds.includes(processId)) continue;
+      const others = processIds.filter((other) => other !== processId);
+      if (others.length === 0) this.#byAuthority.delete(authority);
+      else this.#byAuthority.set(authority, { processIds: others, turn: 0 });
+    }
+    return "forgotten";
   }
 
   get(processId: string): DirectoryProcess | undefined {

@@ -352,12 +352,21 @@ export class Mesh {
     }
     await closed;
     if (this.#connections.get(link.id) === connection) this.#connections.delete(link.id);
+    this.#forgetIfGone(link.peer.processId);
     const reason = connection.failure === undefined ? "closed by the peer" : describeError(connection.failure);
     if (link.detach(socket) === "detached" && !link.dead) {
       this.#logger.info({ linkId: link.id, peer: link.peer.processId, reason }, "link broken");
       this.#awaitResume(link);
     }
     return { outcome: "lost", message: reason, lastedMs: this.#now() - sinceMs };
+  }
+
+  /** A process that nobody lists was there for as long as it answered. */
+  #forgetIfGone(processId: string): void {
+    if (this.#isAlive(processId) || this.#known.forgetUnlisted(processId) === "kept") return;
+    for (const link of [...this.#driver.links.values()]) {
+      if (link.peer.processId === processId) this.#close(link, `process ${processId} has left`);
+    }
   }
 
   /** The acceptor cannot dial: it waits, for as long as the dialler tries and a little longer. */

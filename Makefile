@@ -45,6 +45,18 @@ bench: install ## Measure direct calls and a pair of agents side by side
 soak: install ## Take many snapshots of the bank under full load (SNAPSHOTS=1000)
 	npm run soak -- --snapshots $(or $(SNAPSHOTS),1000)
 
+.PHONY: sim
+sim: install ## Run simulated schedules on all cores (SEEDS=10000)
+	npm run sim -- --seeds $(or $(SEEDS),10000)
+
+.PHONY: mutants
+mutants: install ## Break the protocol on purpose, and see that the simulator notices
+	npm run mutants
+
+.PHONY: model
+model: ## Check the models of the cut and of the link's resume with spin, every order of events (3 minutes)
+	@scripts/model.sh
+
 .PHONY: build
 build: install ## Compile to dist/
 	npm run build

@@ -57,9 +57,9 @@ export function reportLines(tally: Tally, options: SoakOptions, figures: SoakFig
       fromMs: Math.min(...spans.map(({ fromMs }) => fromMs)),
       toMs: Math.max(...spans.map(({ fromMs }) => fromMs)),
     };
-    const share = overlapShare(spans, within, options.overlap);
+    const percent = (least: number) => (100 * overlapShare(spans, within, least)).toFixed(1);
     lines.push(
-      `overlap           at least ${options.overlap} at a time for ${(100 * share).toFixed(1)} % of the second half`,
+      `overlap           at least 2 at a time for ${percent(2)} % of the second half, ${options.overlap} for ${percent(options.overlap)} %`,
     );
   }
   lines.push(`traffic           ${(figures.payments / seconds).toFixed(0)} payments/s meanwhile`);

@@ -46,6 +46,10 @@ describe("redis behind Sentinel", { timeout: 180_000 }, () => {
     await until("the replica is master", async () =>
       String(await onReplica.call("ROLE")).startsWith("master") ? true : undefined,
     );
+    await until("the sentinel names the new master", async () => {
+      const address = await watcher.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "bank");
+      return Array.isArray(address) && Number(address[1]) === replica.port ? true : undefined;
+    });
     await master.stop();
     const outcome = await until("the store writes to the new master", async () => {
       try {

@@ -35,9 +35,7 @@ export class BegunIds {
 
   /** From now on it counts as begun, unless it has begun already. */
   settle(id: number): void {
-    if (id <= this.#completeThrough) return;
-    // Asked about again, it counts among those settled last.
-    if (this.#above.has(id) && !this.#settled.has(id)) return;
+    if (id <= this.#completeThrough || this.#above.has(id)) return;
     this.add(id);
     this.#settled.add(id, this.#completeThrough);
   }

@@ -23,7 +23,6 @@ export class SettledIds {
 
   /** `completeThrough`: every id of the incarnation up to this one has begun or is settled. */
   add(id: number, completeThrough: number): void {
-    this.#ids.delete(id);
     this.#ids.add(id);
     if (this.#ids.size <= 2 * this.#kept) return;
     this.#allThrough = completeThrough;

@@ -25,6 +25,7 @@ describe("golden scenarios", () => {
     const title = /^# (.+)$/m.exec(scenario)?.[1] ?? file;
 
     it(`${file}: ${title}`, () => {
+      assert.match(scenario, /^# .+\n# (Rule|Fault): /, "a scenario begins with what it shows, and its rule or fault");
       const played = play(scenario);
       for (const key of played.snapshots) {
         const state = gather(played.world, key);

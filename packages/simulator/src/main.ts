@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import { type RunResult, run } from "./run.ts";
 import { add, type Tally, tallyOf, text } from "./tally.ts";
 
 const usage = `node src/main.ts [--seeds N] [--from S] [--jobs J] [--remember]   runs N schedules, those that ever failed first
+                                                                   (--from random: seeds that nobody has run yet)
 node src/main.ts --replay SEED [--shrink]                          prints one schedule, or the shortest that fails like it`;
 
 interface Job {
@@ -31,6 +33,8 @@ const seedsFile = fileURLToPath(new URL("../seeds.txt", import.meta.url));
 const batch = 200;
 const failuresShownMax = 10;
 const verdictsShownMax = 3;
+/** A seed has 32 bits: one above them would run the schedule of another again. */
+const seedsEnd = 2 ** 32;
 
 if (isMainThread) await main();
 else work(workerData as Job);
@@ -50,11 +54,15 @@ async function main(): Promise<void> {
   if (values.help) say(usage);
   else if (values.replay !== undefined) replay(natural("replay", values.replay), values.shrink);
   else {
-    const failures = await runAll(
-      natural("seeds", values.seeds),
-      natural("from", values.from),
-      natural("jobs", values.jobs),
-    );
+    const count = natural("seeds", values.seeds);
+    // The clock never comes back to where it was, or not for 49 days.
+    const from = values.from === "random" ? Date.now() % (seedsEnd - count) : natural("from", values.from);
+    if (from + count > seedsEnd) fail(`seeds from ${from} on end beyond 2^32; ask for lower ones`);
+    const jobs = natural("jobs", values.jobs);
+    if (jobs === 0) fail("--jobs must be at least 1");
+    // Said before anything can go wrong: with both, whatever happens can be seen again.
+    say(`commit ${commit()}, seeds ${from} to ${from + count - 1}`);
+    const failures = await runAll(count, from, jobs);
     if (values.remember && failures.length > 0) remember(failures.map(({ seed }) => seed));
     process.exitCode = failures.length === 0 ? 0 : 1;
   }
@@ -63,8 +71,25 @@ async function main(): Promise<void> {
 function natural(name: string, value: string): number {
   const number = Number(value);
   if (Number.isSafeInteger(number) && number >= 0) return number;
-  complain(`--${name} must be a whole number from 0 on, not ${value}\n${usage}`);
+  return fail(`--${name} must be a whole number from 0 on, not ${value}`);
+}
+
+function fail(message: string): never {
+  complain(`${message}\n${usage}`);
   process.exit(2);
+}
+
+/** Where the code stands that runs: a seed names a schedule only together with its generator. */
+function commit(): string {
+  const git = (...args: string[]) => {
+    const { status, stdout } = spawnSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" });
+    return status === 0 ? stdout.trim() : undefined;
+  };
+  const head = git("rev-parse", "--short=10", "HEAD");
+  if (head === undefined) return "unknown (no git repository here)";
+  // What the schedules depend on, and nothing else.
+  const changed = git("status", "--porcelain", "--", ".", "../../protocol/src");
+  return changed === "" ? head : `${head} with uncommitted changes`;
 }
 
 async function runAll(count: number, from: number, jobs: number): Promise<Failure[]> {
@@ -72,7 +97,7 @@ async function runAll(count: number, from: number, jobs: number): Promise<Failur
   const known = knownSeeds();
   const total = tallyOf();
   const failures: Failure[] = [];
-  const ended = Array.from({ length: Math.max(1, jobs) }, (_, index) => {
+  const ended = Array.from({ length: jobs }, (_, index) => {
     const share = (all: readonly number[]) => all.filter((_seed, at) => at % jobs === index);
     const mine = Math.floor(count / jobs) + (index < count % jobs ? 1 : 0);
     const job: Job = { seeds: share(known), from: from + index, count: mine, step: jobs };
@@ -117,7 +142,7 @@ function work(job: Job): void {
 }
 
 function show({ seed, verdicts }: Failure): void {
-  say(`VIOLATION seed ${seed}`);
+  say(`VIOLATION seed ${seed}, commit ${commit()}`);
   for (const { checker, message } of verdicts.slice(0, verdictsShownMax)) say(`  ${checker}: ${message}`);
   say(`  again: npm run sim -- --replay ${seed} --shrink`);
 }
@@ -130,7 +155,7 @@ function replay(seed: number, short: boolean): void {
     plan = shrink(plan, (smaller) => run(smaller).verdicts.some(({ checker }) => checker === first.checker));
     result = run(plan);
   }
-  say(`${renderPlan(plan)}\n\n${render(result.history)}\n`);
+  say(`commit ${commit()}\n${renderPlan(plan)}\n\n${render(result.history)}\n`);
   for (const { checker, message } of result.verdicts) say(`${checker}: ${message}`);
   say(result.verdicts.length === 0 ? "no violation" : `${result.verdicts.length} violations`);
   process.exitCode = result.verdicts.length === 0 ? 0 : 1;

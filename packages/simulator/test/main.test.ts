@@ -30,14 +30,28 @@ describe("the simulator's program", () => {
   it("prints one schedule for reading", () => {
     const { status, stdout } = sim("--replay", "3");
     assert.equal(status, 0);
-    assert.match(stdout, /^seed 3\n/);
+    assert.match(stdout, /^commit [0-9a-f]{10}( with uncommitted changes)?\nseed 3\n|^commit unknown/);
     assert.match(stdout, /ms {2}over: quiet/);
     assert.match(stdout, /no violation\n$/);
   });
 
-  it("says what it does not understand", () => {
-    const { status, stderr } = sim("--seeds", "many");
-    assert.equal(status, 2);
-    assert.match(stderr, /--seeds must be a whole number from 0 on, not many/);
+  it("takes seeds that were not run before on request, and says which before it begins", () => {
+    const first = sim("--seeds", "5", "--from", "random", "--jobs", "1").stdout;
+    const second = sim("--seeds", "5", "--from", "random", "--jobs", "1").stdout;
+    const from = (stdout: string) => /^commit .+, seeds (\d+) to \d+\n/.exec(stdout)?.[1];
+    assert.ok(from(first) !== undefined && from(second) !== undefined, first + second);
+    assert.notEqual(from(first), from(second));
   });
+
+  for (const [args, message] of [
+    [["--seeds", "many"], /--seeds must be a whole number from 0 on, not many/],
+    [["--from", "4294967290", "--seeds", "10"], /end beyond 2\^32/],
+    [["--jobs", "0"], /--jobs must be at least 1/],
+  ] as const) {
+    it(`says what is wrong with ${args.join(" ")}`, () => {
+      const { status, stderr } = sim(...args);
+      assert.equal(status, 2);
+      assert.match(stderr, message);
+    });
+  }
 });

@@ -97,7 +97,7 @@ class RandomRun {
       events = this.world.events.length;
       for (const wire of this.world.wires.values()) {
         while (wire.outbox.length > 0) this.world.moveOutbox(wire.id);
-        while (wire.frames.length > 0) this.world.arrive(wire.id);
+        while (wire.line.framesOnTheWay > 0) this.world.arrive(wire.id);
       }
       for (const actor of this.world.actors.values()) {
         for (const ref of [...actor.capturing.values()]) this.world.capture(actor.id, ref);
@@ -116,7 +116,7 @@ class RandomRun {
         if (token !== undefined) choices.push({ weight: 4, run: () => this.world.write(wire.id, token) });
         if (wire.outbox.length > 0) choices.push({ weight: 5, run: () => this.world.moveOutbox(wire.id) });
       }
-      if (wire.frames.length > 0 && receiver.state.incoming.has(wire.id)) {
+      if (wire.line.framesOnTheWay > 0 && receiver.state.incoming.has(wire.id)) {
         choices.push({ weight: 5, run: () => this.world.arrive(wire.id) });
       }
       // Calls are independent: of what is ready, the application may take any.

@@ -1,5 +1,6 @@
 import type { ChannelEvidence, ChannelFacts, OutgoingFacts } from "@cutline/protocol";
-import type { LocalPicture, World } from "./world.ts";
+import type { LocalPicture } from "./things.ts";
+import type { World } from "./world.ts";
 
 export interface ChannelState {
   readonly evidence: ChannelEvidence;
@@ -44,7 +45,10 @@ export function gather(world: World, key: string): GlobalState {
     };
   });
   const failed = [...locals.values()].some((picture) => picture.failure !== undefined);
-  const allCut = [...world.actors.keys()].every((id) => locals.get(id)?.cut !== undefined);
+  // Who has left or died without a word for this snapshot is no part of it; a channel from or to it says so if it was.
+  const allCut = [...world.actors.values()].every(
+    (actor) => locals.get(actor.id)?.cut !== undefined || (actor.standing !== "here" && !locals.has(actor.id)),
+  );
   const allClosed = [...expected].every((id) => receivers.has(id));
   return { key, outcome: failed ? "failed" : allCut && allClosed ? "complete" : "incomplete", locals, channels };
 }

@@ -43,14 +43,31 @@ export function assertConsistent(world: World, state: GlobalState): void {
 function assertConserved(world: World, state: GlobalState): void {
   const inState = [...state.locals.values()].flatMap((local) => local.held);
   for (const channel of state.channels) inState.push(...channel.inFlight, ...channel.outbox);
+  const tokens = inState.filter((token) => !world.signs.has(token));
+  assert.deepEqual(tokens.sort(), tokensAt(world, state.key), `${state.key}: every token is in the global state once`);
+}
+
+/**
+ * The tokens that there were at the cut: all that there are, without those minted behind it, and with those lost behind
+ * it; "behind" in the order of the process that minted or lost them.
+ */
+export function tokensAt(world: World, key: string): string[] {
   const inWorld = [...world.actors.values()].flatMap((actor) => [
     ...actor.holding,
     ...[...actor.inbox.values()].flat().map((arrived) => arrived.token),
   ]);
   for (const wire of world.wires.values()) {
-    inWorld.push(...wire.outbox, ...wire.frames.flatMap((frame) => (frame.kind === "token" ? [frame.token] : [])));
+    if (wire.state === "lost") continue;
+    inWorld.push(...wire.outbox, ...wire.line.notArrived.flatMap((f) => (f.kind === "token" ? [f.token] : [])));
   }
-  assert.deepEqual(inState.sort(), inWorld.sort(), `${state.key}: every token is in the global state exactly once`);
+  const cut = new Set<string>();
+  const later = new Set<string>();
+  for (const event of world.events) {
+    if (event.type === "cut" && event.key === key) cut.add(event.process);
+    else if (event.type === "lost" && cut.has(event.process)) inWorld.push(event.token);
+    else if (event.type === "minted" && cut.has(event.process)) later.add(event.token);
+  }
+  return inWorld.filter((token) => !world.signs.has(token) && !later.has(token)).sort();
 }
 
 function observe(world: World, key: string, channel: string): Observed {
@@ -69,7 +86,7 @@ function observe(world: World, key: string, channel: string): Observed {
       if (event.process === to) receiverCut = true;
       continue;
     }
-    if (event.channel !== channel) continue;
+    if (!("channel" in event) || event.channel !== channel) continue;
     if (event.type === "wrote") {
       if (!senderCut) written.push(event.token);
     } else if (event.type === "numbered") {

@@ -1,19 +1,23 @@
-import { checkCertificate } from "@cutline/protocol";
 import { type ChannelState, type GlobalState, gather } from "./global-state.ts";
 import type { Scenario } from "./language.ts";
+import { list, renderLines, renderProof, renderShort } from "./render-more.ts";
+import type { Actor, LocalPicture } from "./things.ts";
 import type { World } from "./world.ts";
 
 /** What a golden file expects, below its line of dashes. */
-export function render({ world, snapshots }: Scenario): string {
-  return snapshots.map((key) => renderSnapshot(world, gather(world, key))).join("\n");
+export function render({ world, snapshots, style }: Scenario): string {
+  const states = snapshots.map((key) => gather(world, key));
+  const pictures = states.map((state) =>
+    style === "short" ? renderShort(world, state) : renderSnapshot(world, state),
+  );
+  return [...pictures, ...renderLines(world)].join("\n");
 }
 
 function renderSnapshot(world: World, state: GlobalState): string {
   const lines = [`snapshot ${state.key} is ${state.outcome}`];
   for (const actor of world.actors.values()) {
     const local = state.locals.get(actor.id);
-    const phase = actor.state.snapshots.get(state.key)?.phase;
-    const standing = phase ?? (actor.state.ended.has(state.key) ? "ended" : "never heard of it");
+    const standing = standingOf(actor, local, state.key);
     const failure = local?.failure === undefined ? "" : `, failed: ${local.failure}`;
     if (local?.cut === undefined) {
       lines.push(`  process ${actor.id}: not cut, ${standing}${failure}`);
@@ -28,6 +32,12 @@ function renderSnapshot(world: World, state: GlobalState): string {
   if (idle.length > 0) lines.push(`  channels that carried only the marker: ${idle.join(" ")}`);
   if (state.outcome === "complete") lines.push(...renderProof(world, state));
   return `${lines.join("\n")}\n`;
+}
+
+function standingOf(actor: Actor, local: LocalPicture | undefined, key: string): string {
+  if (actor.standing !== "here") return actor.standing;
+  if (local !== undefined && local.incarnation < actor.incarnation) return "crashed since";
+  return actor.state.snapshots.get(key)?.phase ?? (actor.state.ended.has(key) ? "ended" : "never heard of it");
 }
 
 function isIdle({ evidence, outbox }: ChannelState): boolean {
@@ -51,33 +61,19 @@ function renderChannel(state: GlobalState, { evidence, inFlight, outbox }: Chann
   ];
 }
 
-function renderProof(world: World, state: GlobalState): string[] {
-  const { verdict, violations } = checkCertificate(state.channels.map((channel) => channel.evidence));
-  const held = [...state.locals.values()].flatMap((local) => local.held).length;
-  const inFlight = state.channels.flatMap((channel) => channel.inFlight).length;
-  const outbox = state.channels.flatMap((channel) => channel.outbox).length;
-  const tokens = new Set([
-    ...world.events.flatMap((event) => (event.type === "wrote" ? [event.token] : [])),
-    ...[...world.actors.values()].flatMap((actor) => [...actor.holding]),
-  ]);
-  return [
-    `  certificate is ${verdict}`,
-    ...violations.map(({ code, message }) => `    ${code}: ${message}`),
-    `  tokens: ${held} held + ${inFlight} in flight + ${outbox} in outboxes = ${held + inFlight + outbox} of ${tokens.size}`,
-  ];
-}
-
 function historyUntilCut(world: World, process: string, key: string): { sent: string[]; received: string[] } {
   const cutAt = world.events.findIndex((e) => e.type === "cut" && e.key === key && e.process === process);
   const sent: string[] = [];
   const received: string[] = [];
   for (const event of world.events.slice(0, cutAt)) {
-    if (event.type === "wrote" && event.channel.startsWith(`${process}>`)) sent.push(event.token);
-    if (event.type === "received" && event.channel.endsWith(`>${process}`)) received.push(event.token);
+    if (event.type === "crashed" && event.process === process) {
+      sent.length = 0;
+      received.length = 0;
+    }
+    if (event.type !== "wrote" && event.type !== "received") continue;
+    const { from, to } = world.wire(event.channel);
+    if (event.type === "wrote" && from === process) sent.push(event.token);
+    if (event.type === "received" && to === process) received.push(event.token);
   }
   return { sent, received };
-}
-
-function list(words: readonly string[]): string {
-  return words.length === 0 ? "nothing" : words.join(" ");
 }

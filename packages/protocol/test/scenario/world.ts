@@ -1,66 +1,17 @@
 import {
-  type ChannelFacts,
   type ChannelId,
   type CutEffect,
-  type CutFacts,
   type CutInput,
   type CutTrigger,
   createProcessState,
   numberMarker,
   type ProcessId,
-  type ProcessState,
   type SnapshotRef,
   snapshotKey,
   step,
 } from "@cutline/protocol";
-
-/** What travels on a channel. A token is an application message that exists once in the whole world. */
-type Frame =
-  | { readonly kind: "token"; readonly number: number; readonly token: string }
-  | { readonly kind: "marker"; readonly number: number; readonly ref: SnapshotRef };
-
-/** One channel: the sender's outbox, and the frames on their way in the order in which they were numbered. */
-export interface Wire {
-  readonly id: ChannelId;
-  readonly from: ProcessId;
-  readonly to: ProcessId;
-  readonly outbox: string[];
-  readonly frames: Frame[];
-}
-
-export interface Arrived {
-  readonly number: number;
-  readonly token: string;
-  standing: "ready" | "held";
-}
-
-/** What happened, in the order of one clock that no process has. The observer judges by this alone. */
-export type WorldEvent =
-  | { readonly type: "wrote" | "received"; readonly channel: ChannelId; readonly token: string }
-  | { readonly type: "numbered"; readonly channel: ChannelId; readonly frame: Frame }
-  | { readonly type: "cut"; readonly process: ProcessId; readonly key: string };
-
-/** What one process has handed over for one snapshot. */
-export interface LocalPicture {
-  cut: CutFacts | undefined;
-  readonly channels: Map<ChannelId, ChannelFacts>;
-  readonly recorded: Map<ChannelId, { readonly number: number; readonly token: string }[]>;
-  readonly outbox: Map<ChannelId, readonly string[]>;
-  held: readonly string[];
-  failure: string | undefined;
-}
-
-export interface Actor {
-  readonly id: ProcessId;
-  readonly state: ProcessState;
-  /** The application's tokens. */
-  readonly holding: Set<string>;
-  /** Arrived and not received, by channel. */
-  readonly inbox: Map<ChannelId, Arrived[]>;
-  /** Captures asked for and not answered. */
-  readonly capturing: Map<string, SnapshotRef>;
-  readonly pictures: Map<string, LocalPicture>;
-}
+import { type Frame, Line } from "./line.ts";
+import type { Actor, Arrived, LocalPicture, Wire, WorldEvent } from "./things.ts";
 
 /**
  * Processes, applications and FIFO channels around the protocol: performs its effects in the order they come, and does
@@ -70,15 +21,22 @@ export class World {
   readonly actors = new Map<ProcessId, Actor>();
   readonly wires = new Map<ChannelId, Wire>();
   readonly events: WorldEvent[] = [];
+  /** Frames of calls that are no tokens, as a reset is: they need not be conserved. */
+  readonly signs = new Set<string>();
 
+  /** A process of that name that has crashed comes back as another incarnation. What it had reported stands. */
   addProcess(id: ProcessId): void {
+    const before = this.actors.get(id);
+    if (before?.standing === "here") throw new RangeError(`there is a process ${id} already`);
     this.actors.set(id, {
       id,
+      incarnation: (before?.incarnation ?? 0) + 1,
+      standing: "here",
       state: createProcessState(id),
       holding: new Set(),
       inbox: new Map(),
       capturing: new Map(),
-      pictures: new Map(),
+      pictures: before?.pictures ?? new Map(),
     });
   }
 
@@ -96,12 +54,10 @@ export class World {
 
   /** Both channels of a link exist from now on; each end works with them from its own `openEnd` on. */
   addLink(one: ProcessId, other: ProcessId, name = ""): void {
-    for (const [from, to] of [
-      [one, other],
-      [other, one],
-    ] as const) {
+    for (const [from, to] of bothWays(one, other)) {
       const id = `${from}>${to}${name}`;
-      this.wires.set(id, { id, from, to, outbox: [], frames: [] });
+      if (this.wires.has(id)) throw new RangeError(`there is a link of ${one} and ${other} already; name this one`);
+      this.wires.set(id, { id, from, to, outbox: [], line: new Line(), state: "open" });
     }
   }
 
@@ -112,17 +68,45 @@ export class World {
     this.step(at, { type: "openIncoming", channel: incoming, peer });
   }
 
-  loseLink(one: ProcessId, other: ProcessId): void {
-    for (const [from, to] of [
-      [one, other],
-      [other, one],
-    ] as const) {
-      const id = `${from}>${to}`;
-      this.wires.delete(id);
-      this.actor(to).inbox.delete(id);
-      this.step(from, { type: "closeChannel", channel: id });
-      this.step(to, { type: "closeChannel", channel: id });
+  /** Both channels are dead for ever, with all that was on them. Those who are still here are told. */
+  loseLink(one: ProcessId, other: ProcessId, name = ""): void {
+    for (const [from, to] of bothWays(one, other)) {
+      const wire = this.wire(`${from}>${to}${name}`);
+      wire.state = "lost";
+      this.#loseTokens(from, wire.outbox.splice(0));
+      this.#loseTokens(
+        to,
+        this.#inbox(to, wire.id).map(({ token }) => token),
+      );
+      this.#loseTokens(
+        to,
+        wire.line.notArrived.flatMap((frame) => (frame.kind === "token" ? [frame.token] : [])),
+      );
+      wire.line.break();
+      this.actor(to).inbox.delete(wire.id);
+      for (const end of [from, to]) {
+        if (this.actor(end).standing === "here") this.step(end, { type: "closeChannel", channel: wire.id });
+      }
     }
+  }
+
+  /** The process and its links are gone. One that leaves in good order closes its links first and keeps its word. */
+  remove(process: ProcessId, how: "crashed" | "left"): void {
+    const actor = this.actor(process);
+    if (how === "crashed") actor.standing = how;
+    for (const wire of this.wires.values()) {
+      if (wire.from !== process || wire.state === "lost") continue;
+      this.loseLink(process, wire.to, wire.id.slice(`${process}>${wire.to}`.length));
+    }
+    this.#loseTokens(process, [...actor.holding]);
+    actor.holding.clear();
+    actor.standing = how;
+    if (how === "crashed") this.events.push({ type: "crashed", process });
+  }
+
+  mint(process: ProcessId, token: string): void {
+    this.actor(process).holding.add(token);
+    this.events.push({ type: "minted", process, token });
   }
 
   /** The application sends a token; it waits in the outbox until `moveOutbox`. */
@@ -148,11 +132,12 @@ export class World {
     this.#putOnWire(channel, { kind: "marker", number: numberMarker(outgoing), ref });
   }
 
-  /** The next frame of the channel reaches the receiving process. */
-  arrive(channel: ChannelId): Frame {
+  /** The next frame of the channel reaches the receiving process, unless the link drops it. */
+  arrive(channel: ChannelId): Frame | "duplicate" | "gap" {
     const wire = this.wire(channel);
-    const frame = wire.frames.shift();
-    if (frame === undefined) throw new RangeError(`nothing is on its way on ${channel}`);
+    const frame = wire.line.next();
+    if (frame === "nothing") throw new RangeError(`nothing is on its way on ${channel}`);
+    if (frame === "duplicate" || frame === "gap") return frame;
     const { number } = frame;
     if (frame.kind === "marker") {
       this.step(wire.to, { type: "markerArrived", channel, number, ref: frame.ref });
@@ -161,6 +146,14 @@ export class World {
       this.step(wire.to, { type: "frameArrived", channel, number });
     }
     return frame;
+  }
+
+  /** Messages of a call that its reset has overtaken: received, as far as the channel goes, and held by nobody. */
+  discard(channel: ChannelId, token: string): void {
+    this.receive(channel, token);
+    const { to } = this.wire(channel);
+    this.actor(to).holding.delete(token);
+    this.#loseTokens(to, [token]);
   }
 
   /** The application receives a token that has arrived and does not wait. */
@@ -238,6 +231,7 @@ export class World {
         }
         return;
       case "record": {
+        if (!actor.state.snapshots.has(snapshotKey(effect.ref))) throw new RangeError("recorded for what is over");
         const arrived = this.#inbox(actor.id, effect.channel).find((a) => a.number === effect.number);
         if (arrived === undefined) throw new RangeError(`${effect.channel} has no frame ${effect.number} to record`);
         const recorded = pictureOf(actor, snapshotKey(effect.ref)).recorded;
@@ -265,8 +259,12 @@ export class World {
   }
 
   #putOnWire(channel: ChannelId, frame: Frame): void {
-    this.wire(channel).frames.push(frame);
+    this.wire(channel).line.put(frame);
     this.events.push({ type: "numbered", channel, frame });
+  }
+
+  #loseTokens(process: ProcessId, tokens: readonly string[]): void {
+    for (const token of tokens) this.events.push({ type: "lost", process, token });
   }
 
   #inbox(process: ProcessId, channel: ChannelId): Arrived[] {
@@ -276,10 +274,18 @@ export class World {
   }
 }
 
+function bothWays(one: ProcessId, other: ProcessId) {
+  return [
+    [one, other],
+    [other, one],
+  ] as const;
+}
+
 function pictureOf(actor: Actor, key: string): LocalPicture {
   const known = actor.pictures.get(key);
   if (known !== undefined) return known;
   const created: LocalPicture = {
+    incarnation: actor.incarnation,
     cut: undefined,
     channels: new Map(),
     recorded: new Map(),

@@ -49,6 +49,10 @@ soak: install ## Take many snapshots of the bank under full load (SNAPSHOTS=1000
 sim: install ## Run simulated schedules on all cores (SEEDS=10000)
 	npm run sim -- --seeds $(or $(SEEDS),10000)
 
+.PHONY: fuzz
+fuzz: install ## Give hostile input to everything that takes bytes from others (EXECUTIONS=1000000)
+	npm run --silent fuzz -- --executions $(or $(EXECUTIONS),1000000)
+
 .PHONY: mutants
 mutants: install ## Break the protocol on purpose, and see that the simulator notices
 	npm run mutants

@@ -16,7 +16,7 @@ interface Group {
 
 const groups: Readonly<Record<string, Group>> = {
   unit: {
-    files: "{packages/*,services/*,examples/*,bench,test/house}/{test/**/,}*.test.ts",
+    files: "{packages/*,services/*,examples/*,bench,test/house,test/fuzz}/{test/**/,}*.test.ts",
     concurrency: 2,
     testMsMax: 120_000,
     groupMsMax: 7 * 60_000,

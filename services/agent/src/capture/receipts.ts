@@ -5,8 +5,8 @@ import { membersOf, numbersOf } from "./number-set.ts";
 
 /** Reports kept while a cut is made before the stream of reports is paused. */
 const waitingMax = 64;
-/** A longer range of ids is not gone through one by one. */
-const listedMax = 100_000;
+/** A longer range of ids is not gone through one by one; nor could more be remembered. */
+const listedMax = 4_096;
 
 /**
  * Applies what the application says it has received. While a cut is made nothing is applied: a report does not say on

@@ -26,7 +26,8 @@ export function sniff(socket: Socket, options: SniffOptions): Promise<Sniffed> {
       socket.off("readable", read);
       socket.off("end", ended);
       socket.off("close", ended);
-      if (seen.length > 0 && !socket.destroyed) socket.unshift(seen);
+      // Behind the end nothing can be given back, and nobody reads on.
+      if (seen.length > 0 && !socket.destroyed && sniffed.outcome !== "closed") socket.unshift(seen);
       resolve(sniffed);
     };
     const read = () => {

@@ -82,6 +82,8 @@ export function createMessageAssembler(
       message.contiguous = false;
       return;
     }
+    // An empty piece would cost a place and count for nothing.
+    if (frame.payload.length === 0) return;
     message.nextOffset += frame.payload.length;
     if (message.pieces === undefined) {
       return;

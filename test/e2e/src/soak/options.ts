@@ -57,7 +57,7 @@ const numbers = {
     placeholder: "N",
     doc: "no snapshot is started later",
   },
-  overlap: { default: 3, min: 2, max: 13, placeholder: "N", doc: "so many run at any time in the second half" },
+  overlap: { default: 6, min: 2, max: 13, placeholder: "N", doc: "so many run at any time in the second half" },
   "verify-every": { default: 10, min: 1, max: 1_000_000, placeholder: "N", doc: "verify every Nth state offline" },
   "opaque-pause-ms": {
     default: 0,

@@ -63,14 +63,15 @@ export class FrameError extends Error {
 }
 
 /**
- * Cuts a byte stream into frames. A frame inside one chunk is passed on as a view; one that spans chunks is copied once.
- * Holds at most one frame (16 bytes + {@link framePayloadBytesMax}).
+ * Cuts a byte stream into frames. A frame inside one chunk is passed on as a view; one that spans chunks is copied once,
+ * into a buffer of its own length, however small the chunks are. Holds at most one frame (16 bytes +
+ * {@link framePayloadBytesMax}).
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
-  #parts: Buffer[] = [];
-  #partsBytes = 0;
-  #neededBytes = frameHeaderBytes;
+  /** The beginning of a frame, with room for the rest of it, or of its header while that is not complete. */
+  #held: Buffer = nothingHeld;
+  #heldBytes = 0;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -78,40 +79,63 @@ export class FrameDecoder {
 
   /** Throws {@link FrameError}; after that the decoder must not be used again. */
   feed(chunk: Buffer): void {
-    if (this.#partsBytes > 0) {
-      this.#parts.push(chunk);
-      this.#partsBytes += chunk.length;
-      if (this.#partsBytes < this.#neededBytes) return;
-      chunk = Buffer.concat(this.#parts, this.#partsBytes);
-      this.#parts = [];
-      this.#partsBytes = 0;
-    }
     let at = 0;
-    while (chunk.length - at >= frameHeaderBytes) {
-      const payloadBytes = chunk.readUInt32BE(at) - (frameHeaderBytes - 4);
-      const type = chunk[at + 4] ?? 0;
-      if (payloadBytes < 0 || payloadBytes > framePayloadBytesMax) {
-        throw new FrameError(`a frame of ${payloadBytes} payload bytes is outside 0 to ${framePayloadBytesMax}`);
+    while (at < chunk.length) {
+      if (this.#heldBytes > 0) {
+        at += this.#fill(chunk, at);
+        continue;
       }
-      if (!knownTypes.has(type)) throw new FrameError(`frame type ${type} is unknown`);
-      const end = at + frameHeaderBytes + payloadBytes;
-      if (end > chunk.length) {
-        this.#neededBytes = end - at;
-        break;
+      const availableBytes = chunk.length - at;
+      const neededBytes = availableBytes < frameHeaderBytes ? frameHeaderBytes : frameBytes(chunk, at);
+      if (availableBytes < neededBytes) {
+        this.#held = Buffer.allocUnsafe(neededBytes);
+        this.#heldBytes = chunk.copy(this.#held, 0, at);
+        return;
       }
-      this.#sink.onFrame(
-        type,
-        chunk[at + 5] ?? 0,
-        chunk.readUIntBE(at + 6, 6),
-        chunk.readUInt32BE(at + 12),
-        chunk.subarray(at + frameHeaderBytes, end),
-      );
-      at = end;
-      this.#neededBytes = frameHeaderBytes;
-    }
-    if (at < chunk.length) {
-      this.#parts.push(at === 0 ? chunk : chunk.subarray(at));
-      this.#partsBytes = chunk.length - at;
+      this.#emit(chunk, at, at + neededBytes);
+      at += neededBytes;
     }
   }
+
+  /** Takes what is missing of the frame that is held, and passes it on when it is whole. Returns the bytes taken. */
+  #fill(chunk: Buffer, at: number): number {
+    const takenBytes = chunk.copy(this.#held, this.#heldBytes, at);
+    this.#heldBytes += takenBytes;
+    if (this.#heldBytes < this.#held.length) return takenBytes;
+    const neededBytes = frameBytes(this.#held, 0);
+    if (neededBytes > this.#held.length) {
+      const frame = Buffer.allocUnsafe(neededBytes);
+      this.#held.copy(frame);
+      this.#held = frame;
+      return takenBytes;
+    }
+    const frame = this.#held;
+    this.#held = nothingHeld;
+    this.#heldBytes = 0;
+    this.#emit(frame, 0, frame.length);
+    return takenBytes;
+  }
+
+  #emit(buffer: Buffer, at: number, end: number): void {
+    this.#sink.onFrame(
+      buffer[at + 4] ?? 0,
+      buffer[at + 5] ?? 0,
+      buffer.readUIntBE(at + 6, 6),
+      buffer.readUInt32BE(at + 12),
+      buffer.subarray(at + frameHeaderBytes, end),
+    );
+  }
+}
+
+const nothingHeld = Buffer.alloc(0);
+
+/** The length of the frame whose header begins at `at`. */
+function frameBytes(buffer: Buffer, at: number): number {
+  const payloadBytes = buffer.readUInt32BE(at) - (frameHeaderBytes - 4);
+  const type = buffer[at + 4] ?? 0;
+  if (payloadBytes < 0 || payloadBytes > framePayloadBytesMax) {
+    throw new FrameError(`a frame of ${payloadBytes} payload bytes is outside 0 to ${framePayloadBytesMax}`);
+  }
+  if (!knownTypes.has(type)) throw new FrameError(`frame type ${type} is unknown`);
+  return frameHeaderBytes + payloadBytes;
 }

@@ -18,9 +18,15 @@ export function encodeHeaders(headers: HeaderList): Buffer {
   return block;
 }
 
-/** Throws {@link FrameError} when the block does not add up. */
+/** More than any agent takes from its application (64 KiB of headers), with the lengths in front of each. */
+const headerBlockBytesMax = 256 * 1024;
+
+/** Throws {@link FrameError} when the block does not add up, or exceeds 256 KiB. */
 export function decodeHeaders(block: Buffer): string[] {
   if (block.length < 2) throw new FrameError("a header block is empty");
+  if (block.length > headerBlockBytesMax) {
+    throw new FrameError(`a header block of ${block.length} bytes exceeds ${headerBlockBytesMax}`);
+  }
   const pairs = block.readUInt16BE(0);
   const headers: string[] = [];
   let at = 2;

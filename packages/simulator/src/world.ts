@@ -1,9 +1,9 @@
-import type { EndOutcome, SnapshotRef, SnapshotState } from "@cutline/protocol";
-import { defaultSnapshotPolicy, documentOf } from "@cutline/protocol";
+import type { EndOutcome, SnapshotRef } from "@cutline/protocol";
+import { defaultSnapshotPolicy, isLastPhase } from "@cutline/protocol";
 import type { Finish, FrameContent, Happening, History, Picture, Unit, Verdict } from "./checkers/history.ts";
 import { ControlClient } from "./control/client.ts";
 import { Coordinator } from "./control/coordinator.ts";
-import { isTerminal, Store, type StoredDocument, type StoreQuality } from "./control/store.ts";
+import { Store, type StoredDocument, type StoreQuality } from "./control/store.ts";
 import type { Connection, LaneQuality } from "./data/connection.ts";
 import type { PieceFrame } from "./data/link.ts";
 import { Mesh } from "./data/mesh.ts";
@@ -34,7 +34,7 @@ export interface Statistics {
 /** A part of what happens, without its time. */
 type Noted = Happening extends infer H ? (H extends { readonly atMs: number } ? Omit<H, "atMs"> : never) : never;
 
-const coordinatorLimits = { leaseMs: 300, tickMs: 25, housekeepingMs: 200, graceMs: 250, directorySettleMs: 80 };
+const coordinatorLimits = { leaseMs: 300, tickMs: 25, housekeepingMs: 200, graceMs: 250, settleMs: 80 };
 
 /** Short times, so that a run needs little of them; their order is that of the services. */
 const policy = {
@@ -192,12 +192,8 @@ export class World {
     this.violations.push({ checker, message });
   }
 
-  firstDocument(state: SnapshotState) {
-    return documentOf(state);
-  }
-
   get isQuiet(): boolean {
-    for (const { document } of this.store.documents.values()) if (!isTerminal(document.phase)) return false;
+    for (const { document } of this.store.documents.values()) if (!isLastPhase(document.phase)) return false;
     return (
       this.coordinators.every(({ running }) => running === 0) &&
       this.#nothingTravels() &&

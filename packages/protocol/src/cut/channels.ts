@@ -1,6 +1,6 @@
 import { invariant } from "../invariant.ts";
 import { addToSum, type FrameNumber } from "../numbers.ts";
-import type { IncomingChannel, OutgoingChannel, ProcessId } from "./state.ts";
+import type { IncomingChannel, OutgoingChannel, ProcessId, Recording } from "./state.ts";
 
 // The functions every message passes through. `step` calls them too, so that there is one implementation.
 
@@ -44,6 +44,17 @@ export function noteArrival(channel: IncomingChannel, number: FrameNumber): void
     () => `channel ${channel.id} got ${number} after ${channel.lastNumber}`,
   );
   channel.lastNumber = number;
+}
+
+/**
+ * The path of every message: notes that the next application frame has arrived, and in all recordings of its channel.
+ * For each of the recordings returned the frame itself has to be kept before it is handed over.
+ */
+export function takeArrival(channel: IncomingChannel, number: FrameNumber): readonly Recording[] {
+  noteArrival(channel, number);
+  const { recordings } = channel;
+  for (const recording of recordings) recording.recorded.add(number);
+  return recordings;
 }
 
 /** Whether a frame may be handed to the application: not while it stands behind a marker that has not been cut for. */

@@ -102,3 +102,8 @@ export interface ProcessState {
 export function createProcessState(process: ProcessId, limits: CutLimits = defaultCutLimits): ProcessState {
   return { process, limits, outgoing: new Map(), incoming: new Map(), snapshots: new Map(), ended: new Set() };
 }
+
+/** The snapshots whose markers hold back what stands behind them on a channel. */
+export function holdersOf(state: ProcessState, channel: IncomingChannel): SnapshotRef[] {
+  return channel.barriers.flatMap(({ key }) => state.snapshots.get(key)?.ref ?? []);
+}

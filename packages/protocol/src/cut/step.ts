@@ -8,6 +8,7 @@ import {
   noteDelivery,
   numberFrame,
   numberMarker,
+  takeArrival,
 } from "./channels.ts";
 import type { ChannelFacts, CutEffect, CutInput, CutStep, OutgoingFacts } from "./messages.ts";
 import {
@@ -138,9 +139,7 @@ function begin(
 }
 
 function frameArrived(channel: IncomingChannel, number: number, effects: CutEffect[]): void {
-  noteArrival(channel, number);
-  for (const recording of channel.recordings) {
-    recording.recorded.add(number);
+  for (const recording of takeArrival(channel, number)) {
     effects.push({ type: "record", ref: recording.ref, channel: channel.id, number });
   }
   effects.push({ type: mayDeliver(channel, number), channel: channel.id, number });

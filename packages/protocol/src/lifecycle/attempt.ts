@@ -7,7 +7,7 @@ import { evidenceOf, prove } from "./proof.ts";
 import { deadlineMs, type Member, memberOf, refOf, type SnapshotState } from "./state.ts";
 
 /** Reasons that another attempt would meet again. */
-const finalReasons: ReadonlySet<string> = new Set(["StateTooLarge"]);
+const finalReasons: ReadonlySet<string> = new Set(["StateTooLarge", "EvidenceTooLarge"]);
 
 const violationsNamedMax = 5;
 
@@ -156,6 +156,7 @@ export function failAttempt(state: SnapshotState, reason: string, message: strin
   state.closed = new Map();
   state.parts = new Map();
   state.violations = [];
+  state.listed = { outgoing: 0, incoming: 0, ranges: 0 };
   state.stage = "waiting";
 }
 

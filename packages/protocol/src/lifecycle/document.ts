@@ -152,7 +152,11 @@ function progressOf(state: SnapshotState, members: readonly Member[], channels: 
     channelsTotal: all.size,
     channelsClosed: state.closed.size,
     storedBytes,
-    inFlightMessages: channels.reduce((sum, channel) => sum + channel.messages, 0),
+    // Each is below 2^49, and there may be many: a document has safe integers alone.
+    inFlightMessages: Math.min(
+      Number.MAX_SAFE_INTEGER,
+      channels.reduce((sum, channel) => sum + channel.messages, 0),
+    ),
   };
 }
 

@@ -72,6 +72,34 @@ export function partName(kind: PartKindName, owner: string): string {
   return `${kind} ${owner}`;
 }
 
+/** Counts of what travelled on one channel, and numbers of its frames: the width of a frame's number on the wire. */
+const countMax = 2 ** 48;
+
+/** Which count of a cut nobody could have come to. `undefined`: none. */
+export function impossibleInCut({ outgoing, callsInProcess }: CutEvidence): string | undefined {
+  for (const { channelId, sentAtCut, markersSent, outboxCount, outboxMessages } of outgoing) {
+    const wrong = impossible({ sentAtCut, markersSent, outboxCount, outboxMessages });
+    if (wrong !== undefined) return `channel ${channelId} ${wrong}`;
+  }
+  return impossible({ callsInProcess });
+}
+
+export function impossibleInClosed(report: ClosedEvidence): string | undefined {
+  const { markerNumber, markersReceived, deliveredAtCut, deliveredMax, recordedCount, messages, recorded } = report;
+  const counts = { markerNumber, markersReceived, deliveredAtCut, deliveredMax, recordedCount, messages };
+  const wrong =
+    impossible(counts) ??
+    recorded.map(({ first, last }) => impossible({ first, last })).find((found) => found !== undefined);
+  return wrong === undefined ? undefined : `channel ${report.channelId} ${wrong}`;
+}
+
+function impossible(counts: Readonly<Record<string, number>>): string | undefined {
+  for (const [name, count] of Object.entries(counts)) {
+    if (!(count >= 0 && count <= countMax)) return `has ${name} ${count}, and at most 2^48 = ${countMax} can be`;
+  }
+  return undefined;
+}
+
 /** A copy with these fields alone and in one order, so that two reports can be compared as text. */
 export function normalCut(report: CutEvidence): CutEvidence {
   return {

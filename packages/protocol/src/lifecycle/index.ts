@@ -29,6 +29,15 @@ export type {
   WriteOutcome,
 } from "./messages.ts";
 export {
+  createSession,
+  type SessionAnswer,
+  type SessionEffect,
+  type SessionInput,
+  type SessionState,
+  type SessionWrite,
+  stepSession,
+} from "./session.ts";
+export {
   defaultSnapshotPolicy,
   inScope,
   type ProcessFacts,
@@ -40,6 +49,7 @@ export {
   createSnapshotState,
   type EarlierAttempt,
   type Inheritance,
+  isLastPhase,
   phaseOf,
   refOf,
   restoreSnapshotState,
@@ -48,3 +58,14 @@ export {
   type SnapshotState,
 } from "./state.ts";
 export { runningFor, stepSnapshot } from "./step.ts";
+export {
+  admitUpload,
+  differingUpload,
+  endUpload,
+  growUpload,
+  isUploadOver,
+  type OfferedPart,
+  type UploadAdmission,
+  type UploadLimits,
+  type UploadState,
+} from "./uploads.ts";

@@ -3,6 +3,8 @@ import { advance, failAttempt } from "./attempt.ts";
 import {
   type ClosedEvidence,
   type CutEvidence,
+  impossibleInClosed,
+  impossibleInCut,
   normalClosed,
   normalCut,
   partName,
@@ -40,6 +42,16 @@ export function onCut(state: SnapshotState, member: Member, report: CutEvidence,
     }
     return;
   }
+  const impossible = impossibleInCut(normal);
+  if (impossible !== undefined) {
+    failAttempt(state, "EvidenceInvalid", `process ${id} reported a cut that cannot be: ${impossible}`, effects);
+    return;
+  }
+  const excess = excessInCut(state, normal);
+  if (excess !== undefined) {
+    failAttempt(state, "EvidenceTooLarge", `process ${id} reported a cut that is too large: ${excess}`, effects);
+    return;
+  }
   member.cut = normal;
   state.progressAtMs = state.nowMs;
   effects.push({
@@ -72,9 +84,47 @@ export function onClosed(
     }
     return;
   }
+  const impossible = impossibleInClosed(normal);
+  if (impossible !== undefined) {
+    failAttempt(state, "EvidenceInvalid", `process ${id} reported what cannot be: ${impossible}`, effects);
+    return;
+  }
+  const excess = excessInClosed(state, normal);
+  if (excess !== undefined) {
+    failAttempt(state, "EvidenceTooLarge", `process ${id} reported channel ${normal.channelId}: ${excess}`, effects);
+    return;
+  }
   state.closed.set(normal.channelId, { ...normal, receiver: id });
   state.progressAtMs = state.nowMs;
   advance(state, effects);
+}
+
+/** Which limit the cut goes over. `undefined`: none, and it is counted. */
+function excessInCut({ policy, listed }: SnapshotState, cut: CutEvidence): string | undefined {
+  const { channelsMax, cutEntriesMax } = policy;
+  const entries = cut.reasons.length + cut.environment.length;
+  if (entries > cutEntriesMax) {
+    return `it names ${entries} reasons and peers, more than cutEntriesMax = ${cutEntriesMax}`;
+  }
+  const outgoing = listed.outgoing + cut.outgoing.length;
+  const incoming = listed.incoming + cut.incoming.length;
+  if (Math.max(outgoing, incoming) > channelsMax) {
+    return `the attempt has ${Math.max(outgoing, incoming)} channels with it, more than channelsMax = ${channelsMax}`;
+  }
+  listed.outgoing = outgoing;
+  listed.incoming = incoming;
+  return undefined;
+}
+
+function excessInClosed({ policy, listed, closed }: SnapshotState, report: ClosedEvidence): string | undefined {
+  const { channelsMax, rangesMax } = policy;
+  if (closed.size >= channelsMax) return `more than channelsMax = ${channelsMax} were reported in this attempt`;
+  const ranges = listed.ranges + report.recorded.length;
+  if (ranges > rangesMax) {
+    return `the attempt has ${ranges} ranges of recorded frames with it, more than rangesMax = ${rangesMax}`;
+  }
+  listed.ranges = ranges;
+  return undefined;
 }
 
 /** What a process may give as the reason of an attempt. */

@@ -42,6 +42,12 @@ export interface SnapshotPolicy {
   readonly rewriteMs: number;
   /** Reasons and violations listed in one document. Default 200. */
   readonly reasonsMax: number;
+  /** Channels of one attempt, as its senders list them, as its receivers list them, and as they are reported. Default 100000. */
+  readonly channelsMax: number;
+  /** Ranges of recorded frames, over all channels of one attempt. Default 1000000. */
+  readonly rangesMax: number;
+  /** Reasons, and peers of the environment, that one process's cut names. Default 10000. */
+  readonly cutEntriesMax: number;
 }
 
 export const defaultSnapshotPolicy: SnapshotPolicy = {
@@ -53,6 +59,9 @@ export const defaultSnapshotPolicy: SnapshotPolicy = {
   settleMsMax: 10_000,
   rewriteMs: 250,
   reasonsMax: 200,
+  channelsMax: 100_000,
+  rangesMax: 1_000_000,
+  cutEntriesMax: 10_000,
 };
 
 /** A process as the lifecycle knows it. */

@@ -5,6 +5,13 @@ import { inScope, type ProcessFacts, type SnapshotPolicy, type SnapshotSpec } fr
 
 export type SnapshotPhase = "Pending" | "Cutting" | "Collecting" | "Verifying" | "Completed" | "Failed" | "Aborted";
 
+const lastPhases: ReadonlySet<string> = new Set(["Completed", "Failed", "Aborted"] satisfies SnapshotPhase[]);
+
+/** Nothing follows it; phases that are not known are none. */
+export function isLastPhase(phase: string): boolean {
+  return lastPhases.has(phase);
+}
+
 /**
  * Where a snapshot stands, finer than its phase.
  * `waiting`: for processes in their grace period, or for any process at all. `recordingAttempt`: the attempt's number
@@ -84,6 +91,8 @@ export interface SnapshotState {
   readonly roster: Map<ProcessId, RosterEntry>;
   members: Map<ProcessId, Member>;
   closed: Map<ChannelId, Closed>;
+  /** What the members of the running attempt list, over all of them. */
+  listed: { outgoing: number; incoming: number; ranges: number };
   parts: Map<string, StoredPart>;
   violations: readonly Violation[];
   certified: boolean;
@@ -115,6 +124,7 @@ export function createSnapshotState(spec: SnapshotSpec, policy: SnapshotPolicy):
     roster: new Map(),
     members: new Map(),
     closed: new Map(),
+    listed: { outgoing: 0, incoming: 0, ranges: 0 },
     parts: new Map(),
     violations: [],
     certified: false,

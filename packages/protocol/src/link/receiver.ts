@@ -3,6 +3,13 @@ import type { FrameNumber } from "../numbers.ts";
 /** `duplicate`: drop it, it came before. `gap`: the connection is broken by a protocol error; nothing may be taken. */
 export type ReceiveOutcome = "next" | "duplicate" | "gap";
 
+export interface AcknowledgeLimits {
+  /** An acknowledgement goes out after this many bytes or frames, or this long. */
+  readonly acknowledgeBytes: number;
+  readonly acknowledgeFrames: number;
+  readonly acknowledgeDelayMs: number;
+}
+
 /** The receiving end of one channel below the numbering: lets each number pass once and in order. */
 export class LinkReceiver {
   #receivedThrough: FrameNumber = 0;
@@ -28,7 +35,13 @@ export class LinkReceiver {
     return "next";
   }
 
-  /** The number to acknowledge now; the caller sends it. */
+  /** After a frame has been taken in: `now`, or when `acknowledgeDelayMs` are over since the first that is not told. */
+  acknowledgeWhen({ acknowledgeBytes, acknowledgeFrames }: AcknowledgeLimits): "now" | "delayed" {
+    const isDue = this.#unacknowledgedBytes >= acknowledgeBytes || this.unacknowledgedFrames >= acknowledgeFrames;
+    return isDue ? "now" : "delayed";
+  }
+
+  /** The number to acknowledge now; the caller sends it, or has told it in its greeting. */
   takeAcknowledgement(): FrameNumber {
     this.#acknowledged = this.#receivedThrough;
     this.#unacknowledgedBytes = 0;

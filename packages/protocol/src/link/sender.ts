@@ -15,7 +15,9 @@ export type AcknowledgeOutcome = "acknowledged" | "stale" | "beyond";
  * always taken.
  */
 export class LinkSender<T> {
-  #kept: (KeptFrame<T> | undefined)[] = [];
+  // The frame numbered `acknowledged + 1 + i` stands at `head + i` of both.
+  #frames: (T | undefined)[] = [];
+  #frameBytes: number[] = [];
   #head = 0;
   #keptBytes = 0;
   #lastNumber: FrameNumber = 0;
@@ -25,7 +27,8 @@ export class LinkSender<T> {
   keep(number: FrameNumber, bytes: number, frame: T): void {
     if (number !== this.#lastNumber + 1) throw new RangeError(`frame ${number} kept after ${this.#lastNumber}`);
     this.#lastNumber = number;
-    this.#kept.push({ number, bytes, frame });
+    this.#frames.push(frame);
+    this.#frameBytes.push(bytes);
     this.#keptBytes += bytes;
   }
 
@@ -35,13 +38,14 @@ export class LinkSender<T> {
     if (through <= this.#acknowledged) return "stale";
     const drop = through - this.#acknowledged;
     for (let i = 0; i < drop; i += 1) {
-      this.#keptBytes -= this.#kept[this.#head]?.bytes ?? 0;
-      this.#kept[this.#head] = undefined;
+      this.#keptBytes -= this.#frameBytes[this.#head] ?? 0;
+      this.#frames[this.#head] = undefined;
       this.#head += 1;
     }
     this.#acknowledged = through;
-    if (this.#head > 1024 && this.#head * 2 > this.#kept.length) {
-      this.#kept = this.#kept.slice(this.#head);
+    if (this.#head > 1024 && this.#head * 2 > this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#head);
+      this.#frameBytes = this.#frameBytes.slice(this.#head);
       this.#head = 0;
     }
     return "acknowledged";
@@ -51,7 +55,12 @@ export class LinkSender<T> {
   replay(receivedThrough: FrameNumber): readonly KeptFrame<T>[] | undefined {
     if (receivedThrough > this.#lastNumber || receivedThrough < this.#acknowledged) return undefined;
     this.acknowledge(receivedThrough);
-    return this.#kept.slice(this.#head).filter((frame) => frame !== undefined);
+    const kept: KeptFrame<T>[] = [];
+    for (let at = this.#head; at < this.#frames.length; at += 1) {
+      const frame = this.#frames[at] as T;
+      kept.push({ number: this.#acknowledged + 1 + at - this.#head, bytes: this.#frameBytes[at] ?? 0, frame });
+    }
+    return kept;
   }
 
   get keptBytes(): number {
@@ -59,7 +68,7 @@ export class LinkSender<T> {
   }
 
   get keptFrames(): number {
-    return this.#kept.length - this.#head;
+    return this.#frames.length - this.#head;
   }
 
   /** All frames up to here have been acknowledged; 0: none. */

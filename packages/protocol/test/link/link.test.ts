@@ -95,3 +95,20 @@ describe("the receiving end of a channel", () => {
     assert.equal(receiver.takeAcknowledgement(), 2, "asking again says the same");
   });
 });
+
+describe("acknowledging", () => {
+  const limits = { acknowledgeBytes: 100, acknowledgeFrames: 4, acknowledgeDelayMs: 50 };
+
+  it("waits for the delay, for so many frames, or for so many bytes", () => {
+    const receiver = new LinkReceiver();
+    const after = (number: number, bytes: number) => {
+      assert.equal(receiver.receive(number, bytes), "next");
+      return receiver.acknowledgeWhen(limits);
+    };
+    assert.deepEqual([after(1, 1), after(2, 1), after(3, 1), after(4, 1)], ["delayed", "delayed", "delayed", "now"]);
+    assert.equal(receiver.takeAcknowledgement(), 4);
+    assert.deepEqual([after(5, 99), after(6, 1)], ["delayed", "now"]);
+    assert.equal(receiver.takeAcknowledgement(), 6);
+    assert.equal(after(7, 99), "delayed", "what was acknowledged does not count again");
+  });
+});

@@ -30,7 +30,11 @@ export class ControlClient {
     this.#mesh = mesh;
     this.desk = new Desk(
       process,
-      { send: (report) => this.#send(report), upload: (part) => this.#upload(part) },
+      {
+        attachment: () => (this.attached ? "attached" : "detached"),
+        send: (report) => this.#send(report),
+        upload: (part) => this.#upload(part),
+      },
       forgetAfterMs,
     );
     process.reports = this.desk;
@@ -120,7 +124,7 @@ export class ControlClient {
         this.desk.repeat();
         return;
       case "directory":
-        this.#mesh.setDirectory(message.processes);
+        this.#mesh.setDirectory(message.directory);
         return;
       case "start":
         this.#begin(message.start, "start");
@@ -146,26 +150,25 @@ export class ControlClient {
 
   #upload(part: OwedPart): void {
     const { world, random, clock } = this.#process;
-    if (!this.#process.alive || part.phase === "dropped") return;
+    if (!this.#process.alive || part.phase === "over") return;
     const again = () => clock.after(random.between(10, 60), () => this.#upload(part));
     const attachment = this.#attachment;
     if (attachment?.phase !== "welcomed") {
       again();
       return;
     }
-    part.phase = "underWay";
     let answered = false;
-    attachment.coordinator.receivePart(part.offer, (outcome) => {
+    attachment.coordinator.receivePart(part.content, (outcome) => {
       world.engine.after(random.below(10), () => {
-        if (answered || part.phase === "dropped" || !this.#process.alive) return;
+        if (answered || part.phase === "over" || !this.#process.alive) return;
         answered = true;
         if (attachment.phase === "over" || outcome === "again") again();
-        else part.phase = outcome;
+        else this.desk.partEnded({ type: "partEnded", part, outcome });
       });
     });
     // A coordinator that is gone answers no more.
     clock.after(400, () => {
-      if (answered || part.phase === "dropped" || !this.#process.alive) return;
+      if (answered || part.phase === "over" || !this.#process.alive) return;
       answered = true;
       again();
     });

@@ -1,13 +1,20 @@
 import {
-  createSnapshotState,
-  type Inheritance,
+  type AgentPresence,
+  Attendance,
+  directoryVersion,
+  documentOf,
+  endedMeanwhile,
+  endOfAttempt,
+  Lead,
+  type ProcessHello,
   type RosterProcess,
-  restoreSnapshotState,
   runningFor,
   type SnapshotHappening,
   type SnapshotPolicy,
+  type SnapshotRef,
   type SnapshotSpec,
   type SnapshotState,
+  type StoredSnapshot,
 } from "@cutline/protocol";
 import type { Connection } from "../data/connection.ts";
 import type { Peer } from "../data/wire.ts";
@@ -15,48 +22,47 @@ import type { LocalClock } from "../engine/local-clock.ts";
 import type { World } from "../world.ts";
 import { Host } from "./host.ts";
 import { Leadership } from "./leadership.ts";
-import type { ControlMessage, PartOffer, UploadOutcome } from "./messages.ts";
+import type { ControlMessage, DirectoryMessage, PartOffer, UploadOutcome } from "./messages.ts";
 import { Session } from "./session.ts";
-import { isTerminal, type StoredDocument } from "./store.ts";
+import type { CreateOutcome, StoredDocument } from "./store.ts";
 import { admitPart } from "./uploads.ts";
 
-interface Stream {
+interface Stream extends AgentPresence {
   readonly self: Peer;
   readonly connection: Connection<ControlMessage>;
 }
 
-interface KnownProcess {
+interface Hello extends ProcessHello {
   readonly self: Peer;
-  detachedAtMs: number | undefined;
 }
+
+/** Simulated agents say nothing of how they are. */
+type Status = undefined;
 
 export interface CoordinatorLimits {
   readonly leaseMs: number;
   readonly tickMs: number;
   readonly housekeepingMs: number;
   readonly graceMs: number;
-  readonly directorySettleMs: number;
+  readonly settleMs: number;
 }
 
-/** One replica: agents' streams, leadership, and a session for each snapshot, as services/coordinator/src. */
+const concurrentMax = 6;
+/** Simulated streams break, and are not silent. */
+const heartbeats = { heartbeatMs: 1_000, heartbeatsMissedMax: 1_000 };
+
+/** One replica: carries out what the machines of services/coordinator decide, on simulated streams and a simulated store. */
 export class Coordinator {
   readonly name: string;
   readonly clock: LocalClock;
   readonly #world: World;
   readonly #limits: CoordinatorLimits;
   readonly #policy: SnapshotPolicy;
-  readonly #sessions = new Map<string, Session>();
-  /** Ids whose document is being created. */
-  readonly #starting = new Set<string>();
-  readonly #streams = new Map<string, Stream>();
-  readonly #directory = new Map<string, KnownProcess>();
   #host: Host;
-  #leadership: Leadership;
+  #lead: Lead<Session>;
+  #attendance: Attendance<Stream, Hello, Status>;
   #lives = 0;
-  #changes = 0;
-  #pushedChanges = 0;
   #pushScheduled = false;
-  #settledAtMs = 0;
 
   constructor(world: World, name: string, clock: LocalClock, limits: CoordinatorLimits, policy: SnapshotPolicy) {
     this.name = name;
@@ -64,29 +70,24 @@ export class Coordinator {
     this.#world = world;
     this.#limits = limits;
     this.#policy = policy;
-    this.#host = new Host(name, clock);
-    this.#leadership = this.#begin();
+    [this.#host, this.#lead, this.#attendance] = this.#begin();
   }
 
   get leads(): boolean {
-    return !this.#host.over && this.#leadership.term() !== undefined;
+    return !this.#host.over && this.#lead.term(this.#host.nowMs) !== undefined;
   }
 
   get running(): number {
-    return this.#sessions.size;
+    return this.#host.over ? 0 : this.#lead.sessions().length;
   }
 
   crash(): void {
     this.#host.end();
-    for (const { connection } of this.#streams.values()) connection.close(1);
-    this.#streams.clear();
-    this.#sessions.clear();
-    this.#starting.clear();
-    this.#directory.clear();
+    for (const { connection } of this.#attendance.dismiss()) connection.close(1);
   }
 
   restart(): void {
-    if (this.#host.over) this.#leadership = this.#begin();
+    if (this.#host.over) [this.#host, this.#lead, this.#attendance] = this.#begin();
   }
 
   pause(): void {
@@ -99,24 +100,24 @@ export class Coordinator {
 
   /** `refused`: another replica may take it. */
   start(spec: Omit<SnapshotSpec, "createdAtMs">, completesBy: number): "taken" | "refused" {
-    const term = this.#leadership.term();
-    if (this.#host.over || term === undefined || this.#sessions.size >= 6) return "refused";
-    if (![...this.#directory.values()].some(({ detachedAtMs }) => detachedAtMs === undefined)) return "refused";
-    const state = createSnapshotState({ ...spec, createdAtMs: this.#host.nowMs }, this.#policy);
+    const lead = this.#lead;
+    const { nowMs } = this.#host;
+    const term = lead.term(nowMs);
+    const limits = { concurrentMax, minimumPauseMs: 0 };
+    const attached = this.#attendance.directory.attached();
+    if (this.#host.over || term === undefined) return "refused";
+    if (lead.refusal(spec.initiator, attached, limits, nowMs) !== undefined) return "refused";
+    const creation = lead.create({ ...spec, createdAtMs: lead.creationMs(nowMs) }, term, nowMs);
     this.#world.asked(spec.id, completesBy);
-    this.#starting.add(spec.id);
-    const answer = this.#host.answer((outcome: string) => {
-      this.#starting.delete(spec.id);
-      if ((outcome !== "created" && outcome !== "exists") || this.#leadership.term() !== term) return;
-      if (this.#sessions.has(spec.id)) return;
-      this.#open(state, term).apply({ type: "begin", processes: this.#roster() });
+    const answer = this.#host.answer((outcome: CreateOutcome | "unknown") => {
+      if (lead.created(creation, outcome, this.#host.nowMs) === "open") this.#open(creation.state, term);
     });
-    this.#world.store.create(term, this.#world.firstDocument(state), answer);
+    this.#world.store.create(term, documentOf(creation.state), answer);
     return "taken";
   }
 
   abort(id: string): void {
-    if (!this.#host.over) this.#sessions.get(id)?.apply({ type: "abort", message: "aborted on request" });
+    if (!this.#host.over) this.#lead.find(id)?.apply({ type: "abort", message: "aborted on request" });
   }
 
   /** An agent dials. */
@@ -144,110 +145,93 @@ export class Coordinator {
   receivePart(offer: PartOffer, answer: (outcome: UploadOutcome) => void): void {
     const host = this.#host;
     host.run(() => {
-      const session = this.#sessions.get(offer.ref.snapshotId);
-      admitPart({ term: this.#leadership.term(), session, host, store: this.#world.store }, offer, answer);
+      const session = this.#lead.find(offer.ref.snapshotId);
+      admitPart({ term: this.#lead.term(host.nowMs), session, host, store: this.#world.store }, offer, answer);
     });
   }
 
-  #begin(): Leadership {
+  /** A life of this program begins. */
+  #begin(): [Host, Lead<Session>, Attendance<Stream, Hello, Status>] {
     this.#lives += 1;
     const host = new Host(`${this.name}#${this.#lives}`, this.clock);
-    this.#host = host;
-    const leadership = new Leadership(host, this.#world.store, this.#limits.leaseMs, {
-      onGained: (term, done) => this.#gain(term, done),
-      onLost: () => this.#lose(),
+    const { leaseMs, tickMs, graceMs, housekeepingMs } = this.#limits;
+    const lead = new Lead<Session>(leaseMs, this.#policy);
+    const leadership = new Leadership(lead.lease, host, this.#world.store, {
+      onGained: (term, succession, done) => {
+        lead.gain(host.nowMs, this.#limits.settleMs);
+        this.#adopt(term, (outcome) => {
+          if (outcome === "takenOver") {
+            lead.taken(succession);
+            this.#attendance.lead(lead.settledAtMs);
+            host.after(lead.settledAtMs - host.nowMs, () => this.#pushSoon());
+          }
+          done(outcome);
+        });
+      },
+      onLost: () => {
+        for (const session of lead.lose()) session.stop();
+        for (const { connection } of this.#attendance.dismiss()) connection.close(1);
+      },
     });
-    leadership.run();
     const every = (delayMs: number, action: () => void) => {
       host.after(delayMs, () => {
         action();
         every(delayMs, action);
       });
     };
-    every(this.#limits.tickMs, () => this.#tell({ type: "tick" }));
-    every(this.#limits.graceMs / 4, () => this.#expire());
-    every(this.#limits.housekeepingMs, () => {
-      const term = this.#leadership.term();
+    leadership.start();
+    every(tickMs, () => this.#tell({ type: "tick" }));
+    every(graceMs / 4, () => this.#expire());
+    every(housekeepingMs, () => {
+      const term = lead.term(host.nowMs);
       if (term !== undefined) this.#adopt(term, () => undefined);
     });
-    return leadership;
-  }
-
-  #gain(term: number, done: (outcome: "taken" | "failed") => void): void {
-    this.#adopt(term, (outcome) => {
-      if (outcome === "taken") {
-        this.#directory.clear();
-        this.#changes = 0;
-        this.#pushedChanges = 0;
-        this.#settledAtMs = this.#host.nowMs + (term > 1 ? this.#limits.directorySettleMs : 0);
-        this.#host.after(this.#limits.directorySettleMs, () => this.#pushSoon());
-      }
-      done(outcome);
-    });
-  }
-
-  #lose(): void {
-    for (const session of this.#sessions.values()) session.stop();
-    this.#sessions.clear();
-    for (const { connection } of this.#streams.values()) connection.close(1);
-    this.#streams.clear();
-    this.#directory.clear();
+    return [host, lead, new Attendance({ ...heartbeats, graceMs }, host.nowMs)];
   }
 
   /** Whatever the store says runs is driven here, or failed. */
-  #adopt(term: number, done: (outcome: "taken" | "failed") => void): void {
+  #adopt(term: number, done: (outcome: "takenOver" | "takeOverFailed") => void): void {
     const { store } = this.#world;
-    const found = this.#host.answer((ids: readonly string[] | "unknown") => {
+    const lead = this.#lead;
+    const host = this.#host;
+    const found: StoredDocument[] = [];
+    const open = () => {
+      const adopted = lead.adopt(
+        term,
+        found.map((stored) => inherit(stored)),
+        host.nowMs,
+      );
+      if (adopted !== "passedOver") for (const state of adopted) this.#open(state, term);
+      done(adopted === "passedOver" ? "takeOverFailed" : "takenOver");
+    };
+    const listed = host.answer((ids: readonly string[] | "unknown") => {
       if (ids === "unknown") {
-        done("failed");
+        done("takeOverFailed");
         return;
       }
-      const orphans = ids.filter((id) => !this.#isLive(id));
+      const waiting = [...ids];
       const next = (): void => {
-        const id = orphans.shift();
-        if (id === undefined) {
-          done("taken");
+        const id = waiting.shift();
+        if (id === undefined) open();
+        else if (lead.isLive(id)) next();
+        else store.get(id, read);
+      };
+      // Read again: it may have ended since the list was made.
+      const read = host.answer((stored: StoredDocument | undefined | "unknown") => {
+        if (stored === "unknown") {
+          done("takeOverFailed");
           return;
         }
-        const read = this.#host.answer((stored: StoredDocument | undefined | "unknown") => {
-          if (stored === "unknown" || !this.#leadership.holds(term)) {
-            done("failed");
-            return;
-          }
-          if (stored !== undefined && !isTerminal(stored.document.phase) && !this.#isLive(id)) {
-            this.#takeOver(stored, term);
-          }
-          next();
-        });
-        store.get(id, read);
-      };
+        if (stored !== undefined) found.push(stored);
+        next();
+      });
       next();
     });
-    store.listRunning(found);
+    store.listRunning(listed);
   }
 
-  #isLive(id: string): boolean {
-    return this.#sessions.has(id) || this.#starting.has(id);
-  }
-
-  #takeOver({ document }: StoredDocument, term: number): void {
-    const { spec, attempt, startedAtMs, earlierAttempts, processes } = document;
-    const inherited: Inheritance = {
-      attempt: Math.max(1, attempt),
-      startedAtMs,
-      earlierAttempts,
-      processes: processes.map(({ id, incarnation, captureSource }) => ({
-        id,
-        incarnation,
-        captureSource,
-        labels: {},
-      })),
-    };
-    const state = restoreSnapshotState(spec, this.#policy, inherited, this.#host.nowMs);
-    this.#open(state, term).apply({ type: "begin", processes: this.#roster() });
-  }
-
-  #open(state: SnapshotState, term: number): Session {
+  /** It is driven here from now on. */
+  #open(state: SnapshotState, term: number): void {
     const session = new Session(state, term, this.#host, this.#world.store, {
       sendStart: (process, start) => {
         this.#world.started(start.ref, term);
@@ -255,23 +239,23 @@ export class Coordinator {
       },
       sendEnd: (ref, phase) => {
         this.#world.told(this.name, ref, phase);
-        for (const process of this.#streams.keys()) this.#send(process, { type: "end", ref, phase });
+        for (const { processId } of this.#attendance.streams()) this.#send(processId, { type: "end", ref, phase });
       },
       onEnded: (ended, outcome) => {
-        if (this.#sessions.get(ended.id) === ended) this.#sessions.delete(ended.id);
+        this.#lead.ended(ended.id, ended);
         this.#world.statistics.ended[outcome] += 1;
       },
     });
-    this.#sessions.set(session.id, session);
-    return session;
+    this.#lead.open(session.id, session);
+    session.apply(this.#lead.beginning(this.#roster()));
   }
 
   #tell(happening: SnapshotHappening): void {
-    for (const session of [...this.#sessions.values()]) session.apply(happening);
+    for (const session of this.#lead.sessions()) session.apply(happening);
   }
 
   #send(process: string, message: ControlMessage): void {
-    this.#streams.get(process)?.connection.send(1, message);
+    this.#attendance.find(process)?.connection.send(1, message);
   }
 
   // Agents
@@ -280,56 +264,60 @@ export class Coordinator {
     { self, open }: Extract<ControlMessage, { type: "hello" }>,
     connection: Connection<ControlMessage>,
   ): Stream | undefined {
-    if (this.#leadership.term() === undefined) {
+    const { nowMs } = this.#host;
+    const term = this.#lead.term(nowMs);
+    if (term === undefined) {
       connection.close(1);
       return undefined;
     }
-    this.#streams.get(self.process)?.connection.close(1);
-    this.#streams.delete(self.process);
-    this.#directory.set(self.process, { self, detachedAtMs: undefined });
-    this.#changes += 1;
+    const { process: processId, inc: incarnation } = self;
+    this.#attendance.greet({ processId, incarnation, self }, nowMs)?.connection.close(1);
     this.#tell({ type: "attached", process: factsOf(self) });
-    const running = [...this.#sessions.values()].flatMap(
-      ({ state }) => runningFor(state, self.process, self.inc) ?? [],
-    );
-    connection.send(1, { type: "welcome", running, directory: this.#directoryNow() });
-    const stream = { self, connection };
-    this.#streams.set(self.process, stream);
+    const running = this.#lead
+      .sessions()
+      .flatMap(({ machine }) => runningFor(machine.snapshot, processId, incarnation) ?? []);
+    connection.send(1, { type: "welcome", running, directory: this.#directoryNow(term) });
+    const stream = { processId, incarnation, lastHeardMs: nowMs, self, connection };
+    this.#attendance.welcomed(stream);
     this.#pushSoon();
-    for (const ref of open) {
-      if (running.some((one) => one.ref.snapshotId === ref.snapshotId && one.ref.attempt === ref.attempt)) continue;
-      if (this.#sessions.has(ref.snapshotId)) connection.send(1, { type: "end", ref, phase: "Failed" });
-      else {
-        const answer = this.#host.answer((stored: StoredDocument | undefined | "unknown") => {
-          if (stored !== "unknown") connection.send(1, { type: "end", ref, phase: stored?.document.phase ?? "Failed" });
-        });
-        this.#world.store.get(ref.snapshotId, answer);
-      }
-    }
+    const refs = running.map(({ ref }) => ref);
+    for (const ref of endedMeanwhile(open, refs)) this.#tellEnd(connection, ref);
     return stream;
   }
 
+  #tellEnd(connection: Connection<ControlMessage>, ref: SnapshotRef): void {
+    const tell = (stored: StoredDocument | undefined) => {
+      const { phase } = endOfAttempt(ref, stored?.document);
+      connection.send(1, { type: "end", ref, phase });
+    };
+    if (this.#lead.find(ref.snapshotId) !== undefined) {
+      tell(undefined);
+      return;
+    }
+    const answer = this.#host.answer((stored: StoredDocument | undefined | "unknown") => {
+      if (stored !== "unknown") tell(stored);
+    });
+    this.#world.store.get(ref.snapshotId, answer);
+  }
+
   #received(stream: Stream, message: ControlMessage): void {
-    if (this.#streams.get(stream.self.process) !== stream) return;
-    const { process: processId, inc: incarnation } = stream.self;
+    const { processId, incarnation } = stream;
+    if (this.#attendance.find(processId) !== stream) return;
     switch (message.type) {
       case "cut":
-      case "channel": {
-        const session = this.#sessions.get(message.ref.snapshotId);
-        if (message.type === "cut") session?.apply({ ...message, processId, incarnation });
-        else session?.apply({ ...message, processId, incarnation });
+        this.#lead.find(message.ref.snapshotId)?.apply({ ...message, processId, incarnation });
         return;
-      }
+      case "channel":
+        this.#lead.find(message.ref.snapshotId)?.apply({ ...message, processId, incarnation });
+        return;
       case "captureFailed": {
         const reason = { code: message.code, message: "", processId };
         const { ref } = message;
-        this.#sessions.get(ref.snapshotId)?.apply({ type: "captureFailed", ref, processId, incarnation, reason });
+        this.#lead.find(ref.snapshotId)?.apply({ type: "captureFailed", ref, processId, incarnation, reason });
         return;
       }
       case "leaving":
-        this.#streams.delete(processId);
-        if (this.#directory.get(processId)?.self.inc === incarnation) this.#directory.delete(processId);
-        this.#changes += 1;
+        this.#attendance.leave(stream);
         this.#tell({ type: "left", processId, incarnation });
         stream.connection.close(1);
         this.#pushSoon();
@@ -339,42 +327,45 @@ export class Coordinator {
   }
 
   #broken(stream: Stream): void {
-    const { process: processId, inc: incarnation } = stream.self;
-    if (this.#streams.get(processId) !== stream) return;
-    this.#streams.delete(processId);
-    const known = this.#directory.get(processId);
-    if (known?.self.inc === incarnation) known.detachedAtMs ??= this.#host.nowMs;
+    if (this.#attendance.broken(stream) === "stale") return;
+    const { processId, incarnation } = stream;
     this.#tell({ type: "detached", processId, incarnation });
+    this.#attendance.directory.detach(processId, incarnation, this.#host.nowMs);
   }
 
   #expire(): void {
-    for (const [process, { detachedAtMs }] of [...this.#directory]) {
-      if (detachedAtMs === undefined || this.#host.nowMs < detachedAtMs + this.#limits.graceMs) continue;
-      this.#directory.delete(process);
-      this.#changes += 1;
-    }
+    if (this.#attendance.expire(this.#host.nowMs).length > 0) this.#tell({ type: "tick" });
     this.#pushSoon();
   }
 
+  /** Changes of one instant go out as one directory. */
   #pushSoon(): void {
     if (this.#pushScheduled) return;
     this.#pushScheduled = true;
     this.#world.engine.after(0, () => {
       this.#pushScheduled = false;
-      const processes = this.#host.over || this.#leadership.term() === undefined ? undefined : this.#directoryNow();
-      if (processes === undefined || this.#pushedChanges === this.#changes) return;
-      this.#pushedChanges = this.#changes;
-      for (const process of this.#streams.keys()) this.#send(process, { type: "directory", processes });
+      const { nowMs } = this.#host;
+      const term = this.#lead.term(nowMs);
+      if (this.#host.over || term === undefined) return;
+      if (this.#attendance.pushDirectory(nowMs) === "notDue") return;
+      const directory = this.#listed(term);
+      for (const { processId } of this.#attendance.streams()) this.#send(processId, { type: "directory", directory });
     });
   }
 
-  #directoryNow(): readonly Peer[] | undefined {
-    return this.#host.nowMs < this.#settledAtMs ? undefined : [...this.#directory.values()].map(({ self }) => self);
+  #directoryNow(term: number): DirectoryMessage | undefined {
+    return this.#attendance.isSettled(this.#host.nowMs) ? this.#listed(term) : undefined;
+  }
+
+  #listed(term: number): DirectoryMessage {
+    const { directory } = this.#attendance;
+    const version = directoryVersion(term, directory.changes);
+    return { version, processes: directory.list().map(({ hello }) => hello.self) };
   }
 
   #roster(): RosterProcess[] {
-    return [...this.#directory.values()].map(({ self, detachedAtMs }) => ({
-      ...factsOf(self),
+    return this.#attendance.directory.list().map(({ hello, detachedAtMs }) => ({
+      ...factsOf(hello.self),
       ...(detachedAtMs === undefined ? {} : { detachedAtMs }),
     }));
   }
@@ -382,4 +373,25 @@ export class Coordinator {
 
 function factsOf(self: Peer) {
   return { id: self.process, incarnation: self.inc, captureSource: "simulated", labels: {} };
+}
+
+/** What a new leader goes on with. */
+function inherit({ document, term }: StoredDocument): StoredSnapshot {
+  const { spec, phase, attempt, startedAtMs, earlierAttempts, processes } = document;
+  return {
+    spec,
+    phase,
+    term,
+    inherited: {
+      attempt: Math.max(1, attempt),
+      startedAtMs,
+      earlierAttempts,
+      processes: processes.map(({ id, incarnation, captureSource }) => ({
+        id,
+        incarnation,
+        captureSource,
+        labels: {},
+      })),
+    },
+  };
 }

@@ -1,65 +1,68 @@
-import { type ChannelFacts, type CutFacts, type SnapshotRef, snapshotKey } from "@cutline/protocol";
+import {
+  type ChannelFacts,
+  type CutFacts,
+  createDeskState,
+  type DeskEffect,
+  type DeskInput,
+  type DeskState,
+  isDeskIdle,
+  nextExpiryMs,
+  type OwedPart as OwedPartOf,
+  openAttempts,
+  type PartEnded,
+  type SnapshotRef,
+  stepDesk,
+} from "@cutline/protocol";
 import type { CapturedState } from "../data/capturer.ts";
 import type { Reports, SimProcess } from "../data/process.ts";
 import type { Timer } from "../engine/engine.ts";
 import type { PartOffer, Report } from "./messages.ts";
 
-interface OpenSnapshot {
-  readonly ref: SnapshotRef;
-  readonly reports: Report[];
-  parts: OwedPart[];
-  phase: "open" | "failed";
-  store: boolean;
-  expiry: Timer | undefined;
-}
-
-export interface OwedPart {
-  readonly offer: PartOffer;
-  phase: "waiting" | "underWay" | "notWanted" | "stored" | "dropped";
-}
+export type OwedPart = OwedPartOf<PartOffer>;
 
 export interface DeskClient {
+  attachment(): "attached" | "detached";
   send(report: Report): "sent" | "detached";
-  /** Goes on until the part is stored, not wanted, or dropped. */
+  /** Goes on until the part is stored or not wanted (`partEnded`), or over. */
   upload(part: OwedPart): void;
 }
 
-/** What a process owes the coordinator for each attempt, as services/agent/src/control/snapshot-desk.ts. */
+const snapshotsMax = 64;
+
+/** What a process owes the coordinator: steps the protocol's desk and performs its effects. */
 export class Desk implements Reports {
   readonly #process: SimProcess;
   readonly #client: DeskClient;
-  readonly #forgetAfterMs: number;
-  readonly #open = new Map<string, OpenSnapshot>();
+  readonly #state: DeskState<Report, PartOffer>;
+  #expiry: Timer | undefined;
 
   constructor(process: SimProcess, client: DeskClient, forgetAfterMs: number) {
     this.#process = process;
     this.#client = client;
-    this.#forgetAfterMs = forgetAfterMs;
+    this.#state = createDeskState({ snapshotsMax, forgetAfterMs });
   }
 
   noticed(ref: SnapshotRef): void {
-    this.#opened(ref);
+    this.#step({ type: "noticed", ref, nowMs: this.#nowMs });
   }
 
   begun(ref: SnapshotRef, store: boolean, remainingMs: number): void {
-    const open = this.#opened(ref);
-    this.#expireAfter(open, remainingMs + this.#forgetAfterMs);
-    if (store) return;
-    open.store = false;
-    drop(open);
+    this.#step({ type: "begun", ref, store, remainingMs, nowMs: this.#nowMs });
   }
 
   cut(facts: CutFacts, state: CapturedState): void {
-    const open = this.#opened(facts.ref);
-    if (open.phase === "failed") return;
-    this.#report(open, {
+    const { ref } = facts;
+    const { process } = this.#process.self;
+    const parts = [this.#offer(ref, "local", process, state.local)];
+    if (state.callsInProcess > 0) parts.push(this.#offer(ref, "calls", process, state.calls));
+    for (const [channel, { content }] of state.outboxes) parts.push(this.#offer(ref, "outbox", channel, content));
+    const doubt = { code: "Doubt", message: "the capture was in doubt", processId: process };
+    const report: Report = {
       type: "cut",
-      ref: facts.ref,
+      ref,
       report: {
         exact: state.exact,
-        reasons: state.exact
-          ? []
-          : [{ code: "Doubt", message: "the capture was in doubt", processId: this.#process.self.process }],
+        reasons: state.exact ? [] : [doubt],
         pauseUs: 0,
         lockWaitUs: 0,
         outgoing: facts.outgoing.map(({ channel, to, sentAtCut, markersSent, markersSentSum }) => {
@@ -72,103 +75,92 @@ export class Desk implements Reports {
         environment: [],
         callsInProcess: state.callsInProcess,
       },
-    });
-    if (!open.store) return;
-    this.#owe(open, "local", this.#process.self.process, state.local);
-    if (state.callsInProcess > 0) this.#owe(open, "calls", this.#process.self.process, state.calls);
-    for (const [channel, { content }] of state.outboxes) this.#owe(open, "outbox", channel, content);
+    };
+    this.#step({ type: "cut", ref, report, parts, nowMs: this.#nowMs });
   }
 
   channel(facts: ChannelFacts, content: string, count: number, messages: number): void {
-    const open = this.#opened(facts.ref);
-    if (open.phase === "failed") return;
-    if (count !== facts.recordedCount) {
-      const message = `${facts.channel} has ${facts.recordedCount} frames in flight, and ${count} were kept`;
-      this.#process.world.broke("I2", message);
-      return;
-    }
-    const { ref, channel, ...report } = facts;
-    this.#report(open, { type: "channel", ref, report: { channelId: channel, ...report, messages } });
-    if (open.store && facts.recordedCount > 0) this.#owe(open, "channel", channel, content);
+    const { ref, channel, ...counts } = facts;
+    this.#step({
+      type: "channelClosed",
+      ref,
+      channel,
+      recordedCount: facts.recordedCount,
+      keptCount: count,
+      report: { type: "channel", ref, report: { channelId: channel, ...counts, messages } },
+      part: this.#offer(ref, "channel", channel, content),
+      nowMs: this.#nowMs,
+    });
   }
 
   failed(ref: SnapshotRef, code: string): void {
-    const open = this.#opened(ref);
-    if (open.phase === "failed") return;
-    open.phase = "failed";
-    open.reports.length = 0;
-    drop(open);
-    this.#report(open, { type: "captureFailed", ref, code });
+    this.#step({ type: "failed", ref, report: { type: "captureFailed", ref, code }, nowMs: this.#nowMs });
   }
 
   forget(ref: SnapshotRef): void {
-    if (this.#open.get(snapshotKey(ref))?.phase !== "failed") this.ended(ref);
+    this.#step({ type: "forget", ref });
   }
 
   ended(ref: SnapshotRef): void {
-    const open = this.#open.get(snapshotKey(ref));
-    if (open === undefined) return;
-    this.#open.delete(snapshotKey(ref));
-    open.expiry?.cancel();
-    drop(open);
+    this.#step({ type: "ended", ref });
   }
 
   /** After a welcome: everything is said again. */
   repeat(): void {
-    for (const open of this.#open.values()) {
-      for (const report of open.reports) this.#client.send(report);
-      for (const part of open.parts) {
-        if (part.phase !== "notWanted") continue;
-        part.phase = "waiting";
-        this.#client.upload(part);
-      }
-    }
+    this.#step({ type: "welcomed" });
+  }
+
+  partEnded(ended: PartEnded<PartOffer>): void {
+    this.#step(ended);
   }
 
   openSnapshots(): SnapshotRef[] {
-    return [...this.#open.values()].map(({ ref }) => ref);
+    return openAttempts(this.#state);
   }
 
   get isIdle(): boolean {
-    return [...this.#open.values()].every(({ parts }) =>
-      parts.every(({ phase }) => phase !== "waiting" && phase !== "underWay"),
-    );
+    return isDeskIdle(this.#state, this.#client.attachment());
   }
 
-  #opened(ref: SnapshotRef): OpenSnapshot {
-    const known = this.#open.get(snapshotKey(ref));
-    if (known !== undefined) return known;
-    const open: OpenSnapshot = { ref, reports: [], parts: [], phase: "open", store: true, expiry: undefined };
-    this.#open.set(snapshotKey(ref), open);
-    this.#expireAfter(open, this.#forgetAfterMs);
-    return open;
+  /** As an agent's, a clock that does not jump. */
+  get #nowMs(): number {
+    return this.#process.world.engine.nowMs;
   }
 
-  #owe(open: OpenSnapshot, kind: PartOffer["kind"], owner: string, content: string): void {
-    const part: OwedPart = {
-      offer: { ref: open.ref, kind, owner, self: this.#process.self, content },
-      phase: "waiting",
-    };
-    open.parts.push(part);
-    this.#client.upload(part);
+  #step(input: DeskInput<Report, PartOffer>): void {
+    for (const effect of stepDesk(this.#state, input)) this.#perform(effect);
+    this.#expireInTime();
   }
 
-  #report(open: OpenSnapshot, report: Report): void {
-    open.reports.push(report);
-    this.#client.send(report);
+  #perform(effect: DeskEffect<Report, PartOffer>): void {
+    switch (effect.type) {
+      case "send":
+        effect.said.outcome = this.#client.send(effect.said.report);
+        return;
+      case "upload":
+        this.#client.upload(effect.part);
+        return;
+      case "giveUp":
+        this.#process.world.broke(effect.code === "RecordsIncomplete" ? "I2" : "I7", effect.message);
+        return;
+      case "expired":
+        this.#process.ended(effect.ref);
+        return;
+      case "release":
+        return;
+    }
   }
 
-  #expireAfter(open: OpenSnapshot, afterMs: number): void {
-    open.expiry?.cancel();
-    open.expiry = this.#process.clock.after(afterMs, () => {
-      if (!this.#process.alive) return;
-      this.ended(open.ref);
-      this.#process.ended(open.ref);
+  #expireInTime(): void {
+    this.#expiry?.cancel();
+    const atMs = nextExpiryMs(this.#state);
+    if (atMs === undefined) return;
+    this.#expiry = this.#process.world.engine.after(Math.max(1, atMs - this.#nowMs), () => {
+      if (this.#process.alive) this.#step({ type: "tick", nowMs: this.#nowMs });
     });
   }
-}
 
-function drop(open: OpenSnapshot): void {
-  for (const part of open.parts) part.phase = "dropped";
-  open.parts = [];
+  #offer(ref: SnapshotRef, kind: PartOffer["kind"], owner: string, content: string): PartOffer {
+    return { ref, kind, owner, self: this.#process.self, content };
+  }
 }

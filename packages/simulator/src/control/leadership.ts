@@ -1,74 +1,68 @@
+import { type LeaseEffect, type LeaseInput, type LeaseState, type LeaseSuccession, stepLease } from "@cutline/protocol";
 import type { Host } from "./host.ts";
-import type { Store } from "./store.ts";
+import type { LeaseOutcome, Store } from "./store.ts";
 
 export interface LeadershipEvents {
-  /** Ends with `done`; only then the term holds. */
-  onGained(term: number, done: (outcome: "taken" | "failed") => void): void;
+  /** Ends with `done`; only then this replica leads. */
+  onGained(term: number, succession: LeaseSuccession, done: (outcome: "takenOver" | "takeOverFailed") => void): void;
   onLost(): void;
 }
 
-/** Takes the lease and keeps it, as services/coordinator/src/driver/leadership.ts. */
+/** An input without its time. */
+type Untimed = LeaseInput extends infer I ? (I extends LeaseInput ? Omit<I, "nowMs"> : never) : never;
+
+/** Performs what the machine of the lease asks for, on the simulated store. */
 export class Leadership {
+  readonly #lease: LeaseState;
   readonly #host: Host;
   readonly #store: Store;
-  readonly #leaseMs: number;
   readonly #events: LeadershipEvents;
-  #term: number | undefined;
-  #leading = false;
-  #leaseEndMs = 0;
 
-  constructor(host: Host, store: Store, leaseMs: number, events: LeadershipEvents) {
+  constructor(lease: LeaseState, host: Host, store: Store, events: LeadershipEvents) {
+    this.#lease = lease;
     this.#host = host;
     this.#store = store;
-    this.#leaseMs = leaseMs;
     this.#events = events;
   }
 
-  term(): number | undefined {
-    return this.#leading && this.#host.nowMs < this.#leaseEndMs ? this.#term : undefined;
+  start(): void {
+    this.#apply({ type: "turn" });
   }
 
-  /** Also while the take-over runs. */
-  holds(term: number): boolean {
-    return this.#term === term && this.#host.nowMs < this.#leaseEndMs;
+  #apply(input: Untimed): void {
+    const effects = stepLease(this.#lease, { ...input, nowMs: this.#host.nowMs } as LeaseInput);
+    for (const effect of effects) this.#perform(effect);
   }
 
-  run(): void {
-    const again = () => {
-      this.#host.after(this.#leaseMs / 3, () => this.run());
-    };
-    if (this.#term !== undefined && this.#host.nowMs >= this.#leaseEndMs) this.#lose();
-    const askedAtMs = this.#host.nowMs;
-    if (this.#term !== undefined) {
-      const term = this.#term;
-      const answer = this.#host.answer((outcome: "renewed" | "lost" | "unknown") => {
-        if (outcome === "lost") this.#lose();
-        else if (outcome === "renewed") this.#leaseEndMs = askedAtMs + this.#leaseMs;
-        again();
-      });
-      this.#store.renewLease(term, this.#leaseMs, answer);
-      return;
-    }
-    const answer = this.#host.answer((lease: Parameters<Parameters<Store["acquireLease"]>[2]>[0]) => {
-      if (lease === "unknown" || lease.outcome === "held") {
-        again();
+  #perform(effect: LeaseEffect): void {
+    const { leaseMs } = this.#lease;
+    switch (effect.type) {
+      case "acquire": {
+        const answer = this.#host.answer((lease: LeaseOutcome | "unknown") => {
+          if (lease === "unknown") this.#apply({ type: "unknown" });
+          else if (lease.outcome === "held") this.#apply({ type: "held" });
+          else this.#apply({ type: "acquired", term: lease.term, succession: lease.succession });
+        });
+        this.#store.acquireLease(this.#host.name, leaseMs, answer);
         return;
       }
-      this.#term = lease.term;
-      this.#leaseEndMs = askedAtMs + this.#leaseMs;
-      this.#events.onGained(lease.term, (outcome) => {
-        if (outcome === "failed") this.#lose();
-        else this.#leading = true;
-        again();
-      });
-    });
-    this.#store.acquireLease(this.#host.name, this.#leaseMs, answer);
-  }
-
-  #lose(): void {
-    if (this.#term === undefined) return;
-    this.#term = undefined;
-    this.#leading = false;
-    this.#events.onLost();
+      case "renew": {
+        const answer = this.#host.answer((type: "renewed" | "lost" | "unknown") => this.#apply({ type }));
+        this.#store.renewLease(effect.term, leaseMs, answer);
+        return;
+      }
+      case "takeOver":
+        this.#events.onGained(effect.term, effect.succession, (type) => this.#apply({ type }));
+        return;
+      case "lose":
+        this.#events.onLost();
+        return;
+      case "wait":
+        this.#host.after(effect.delayMs, () => this.#apply({ type: "turn" }));
+        return;
+      default:
+        // Nobody stops a simulated coordinator: it is killed.
+        return;
+    }
   }
 }

@@ -8,6 +8,11 @@ export interface StartMessage {
   readonly store: boolean;
 }
 
+export interface DirectoryMessage {
+  readonly version: number;
+  readonly processes: readonly Peer[];
+}
+
 /** What travels between an agent and a coordinator. */
 export type ControlMessage =
   | { readonly type: "hello"; readonly self: Peer; readonly open: readonly SnapshotRef[] }
@@ -18,9 +23,9 @@ export type ControlMessage =
   | {
       readonly type: "welcome";
       readonly running: readonly StartMessage[];
-      readonly directory: readonly Peer[] | undefined;
+      readonly directory: DirectoryMessage | undefined;
     }
-  | { readonly type: "directory"; readonly processes: readonly Peer[] }
+  | { readonly type: "directory"; readonly directory: DirectoryMessage }
   | { readonly type: "start"; readonly start: StartMessage }
   | { readonly type: "end"; readonly ref: SnapshotRef; readonly phase: string };
 

@@ -1,11 +1,18 @@
 import {
-  documentOf,
+  createSession,
+  EffectLine,
   type EndOutcome,
-  type SnapshotEffect,
+  type SessionAnswer,
+  type SessionEffect,
+  type SessionInput,
+  type SessionState,
+  type SessionWrite,
   type SnapshotHappening,
   type SnapshotRef,
   type SnapshotState,
-  stepSnapshot,
+  type StoredPart,
+  stepSession,
+  type WriteOutcome,
 } from "@cutline/protocol";
 import type { Host } from "./host.ts";
 import type { StartMessage } from "./messages.ts";
@@ -20,90 +27,54 @@ export interface SessionEvents {
 const progressMs = 150;
 const verifyRetryMs = 40;
 
-/** Steps one snapshot and performs its effects, as services/coordinator/src/driver/session.ts. */
+/** An input without its time. */
+type Untimed = SessionInput extends infer I ? (I extends SessionInput ? Omit<I, "nowMs"> : never) : never;
+
+/** Drives one snapshot: performs what its session asks for, on the simulated store. */
 export class Session {
-  readonly state: SnapshotState;
+  readonly machine: SessionState;
   readonly #term: number;
   readonly #host: Host;
   readonly #store: Store;
   readonly #events: SessionEvents;
-  readonly #inputs: SnapshotHappening[] = [];
-  readonly #writes: ((done: () => void) => void)[] = [];
-  /** Uploads under way, by attempt. */
-  readonly traffic = new Set<string>();
-  #writing = false;
-  #stepping = false;
-  #stopped = false;
-  #attempt: number;
-  /** Grows when an attempt is over: what was begun for it is dropped. */
+  readonly #effects = new EffectLine<SessionEffect>((effect) => this.#perform(effect));
+  /** Grows when an attempt is over: reading its parts back is given up. */
   #epoch = 0;
-  #progressWriting = false;
-  #progressAtMs: number;
 
   constructor(state: SnapshotState, term: number, host: Host, store: Store, events: SessionEvents) {
-    this.state = state;
+    this.machine = createSession(state, term, progressMs, host.nowMs);
     this.#term = term;
     this.#host = host;
     this.#store = store;
     this.#events = events;
-    this.#attempt = state.attempt;
-    this.#progressAtMs = host.nowMs;
   }
 
   get id(): string {
-    return this.state.spec.id;
-  }
-
-  get epoch(): number {
-    return this.#epoch;
-  }
-
-  get stopped(): boolean {
-    return this.#stopped;
+    return this.machine.snapshot.spec.id;
   }
 
   apply(happening: SnapshotHappening): void {
-    if (this.#stopped) return;
-    this.#inputs.push(happening);
-    if (this.#stepping) return;
-    this.#stepping = true;
-    for (let input = this.#inputs.shift(); input !== undefined; input = this.#inputs.shift()) {
-      const { effects } = stepSnapshot(this.state, { ...input, nowMs: this.#host.nowMs });
-      this.#followAttempt();
-      for (const effect of effects) this.#perform(effect);
-    }
-    this.#stepping = false;
-    this.#writeProgress();
+    this.#step({ type: "happened", happening });
+  }
+
+  committed(ref: SnapshotRef, part: StoredPart): void {
+    this.#step({ type: "committed", ref, part });
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#endAttempt();
+    this.#step({ type: "stop" });
   }
 
-  dropLateParts(ref: SnapshotRef): void {
-    const current = this.state.attempt === ref.attempt;
-    if (!current || this.state.end?.phase === "Failed" || this.state.end?.phase === "Aborted") {
-      this.#store.removeParts(this.#term, this.id, ref.attempt);
-    }
+  #step(input: Untimed): void {
+    this.#effects.add(stepSession(this.machine, { ...input, nowMs: this.#host.nowMs } as SessionInput));
   }
 
-  #followAttempt(): void {
-    const { attempt, stage } = this.state;
-    const ended = stage === "ending" || stage === "ended";
-    if (attempt === this.#attempt && !ended) return;
-    this.#attempt = attempt;
-    this.#endAttempt();
-  }
-
-  #endAttempt(): void {
-    this.#epoch += 1;
-    this.traffic.clear();
-  }
-
-  #perform(effect: SnapshotEffect): void {
+  #perform(effect: SessionEffect): void {
     switch (effect.type) {
       case "note":
+        return;
+      case "attemptOver":
+        this.#epoch += 1;
         return;
       case "sendEnd":
         this.#events.sendEnd(effect.ref, effect.phase);
@@ -111,48 +82,14 @@ export class Session {
       case "removeParts":
         this.#store.removeParts(this.#term, this.id, effect.attemptThrough);
         return;
-      case "persist":
-        this.#write((done) =>
-          this.#store.update(
-            this.#term,
-            effect.document,
-            this.#host.answer((outcome) => {
-              this.apply({ type: "persisted", write: effect.write, outcome });
-              done();
-            }),
-          ),
-        );
-        return;
       case "verifyParts":
         this.#verify(
           effect.ref,
           effect.parts.map(({ kind, owner, sha256 }) => ({ name: `${kind} ${owner}`, sha256 })),
         );
         return;
-      case "publish":
-        this.#write((done) =>
-          this.#store.publish(
-            this.#term,
-            effect.document,
-            this.#host.answer((outcome) => {
-              this.apply({ type: "publication", outcome });
-              done();
-            }),
-          ),
-        );
-        return;
-      case "readBack":
-        this.#write((done) =>
-          this.#store.get(
-            this.id,
-            this.#host.answer((stored) => {
-              const found =
-                stored !== "unknown" && stored?.document.phase === "Completed" ? "completed" : "notCompleted";
-              this.apply({ type: "publicationReadBack", outcome: stored === "unknown" ? "unknown" : found });
-              done();
-            }),
-          ),
-        );
+      case "write":
+        this.#write(effect.write);
         return;
       case "sendStart": {
         const { processId, ref, remainingMs, store } = effect;
@@ -160,45 +97,27 @@ export class Session {
         return;
       }
       case "ended":
-        this.#stopped = true;
-        this.#endAttempt();
         this.#events.onEnded(this, effect.outcome);
     }
   }
 
-  /** Writes happen one after another. */
-  #write(operation: (done: () => void) => void): void {
-    this.#writes.push(operation);
-    if (!this.#writing) this.#writeNext();
-  }
-
-  #writeNext(): void {
-    const operation = this.#writes.shift();
-    this.#writing = operation !== undefined;
-    operation?.(() => this.#writeNext());
-  }
-
-  #writeProgress(): void {
-    const { stage } = this.state;
-    const running = stage === "cutting" || stage === "collecting" || stage === "verifying";
-    if (!running || this.#progressWriting || this.#host.nowMs < this.#progressAtMs + progressMs) return;
-    this.#progressWriting = true;
-    this.#write((done) => {
-      const over = () => {
-        this.#progressWriting = false;
-        this.#progressAtMs = this.#host.nowMs;
-        done();
-      };
-      if (this.state.stage !== stage || this.#stopped) {
-        over();
+  #write(write: SessionWrite): void {
+    const answered = this.#host.answer((answer: SessionAnswer) => this.#step({ type: "answered", answer }));
+    const { kind } = write;
+    switch (kind) {
+      case "persist":
+      case "progress":
+        this.#store.update(this.#term, write.document, (outcome: WriteOutcome) => answered({ kind, outcome }));
         return;
-      }
-      const answer = this.#host.answer((outcome: string) => {
-        if (outcome === "fenced") this.apply({ type: "persisted", write: -1, outcome: "fenced" });
-        over();
-      });
-      this.#store.update(this.#term, documentOf(this.state), answer);
-    });
+      case "publish":
+        this.#store.publish(this.#term, write.document, (outcome) => answered({ kind, outcome }));
+        return;
+      case "readBack":
+        this.#store.get(this.id, (stored) => {
+          if (stored === "unknown") answered({ kind, outcome: "unknown" });
+          else answered({ kind, outcome: stored?.document.phase === "Completed" ? "completed" : "notCompleted" });
+        });
+    }
   }
 
   #verify(ref: SnapshotRef, parts: readonly { name: string; sha256: string }[]): void {
@@ -209,7 +128,7 @@ export class Session {
     };
     const read = (part: { name: string; sha256: string }) => {
       if (this.#epoch !== epoch) return;
-      const answer = this.#host.answer((found: Parameters<Parameters<Store["readPart"]>[3]>[0]) => {
+      const answer = this.#host.answer((found: Parameters<Parameters<Store["readPart"]>[1]>[0]) => {
         if (this.#epoch !== epoch) return;
         if (found === "unknown") {
           this.#host.after(verifyRetryMs, () => read(part));
@@ -220,7 +139,7 @@ export class Session {
           verified();
         }
       });
-      this.#store.readPart(ref.snapshotId, ref.attempt, part.name, answer);
+      this.#store.readPart({ ...ref, name: part.name }, answer);
     };
     for (const part of parts) read(part);
     if (parts.length === 0) this.#host.after(0, verified);

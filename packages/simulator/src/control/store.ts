@@ -1,4 +1,11 @@
-import type { PublicationOutcome, SnapshotDocument, WriteOutcome } from "@cutline/protocol";
+import {
+  isLastPhase,
+  type LeaseSuccession,
+  nextTerm,
+  type PublicationOutcome,
+  type SnapshotDocument,
+  type WriteOutcome,
+} from "@cutline/protocol";
 import type { Engine } from "../engine/engine.ts";
 import type { Random } from "../engine/random.ts";
 import { digestOf } from "../records.ts";
@@ -21,14 +28,32 @@ export interface StoredDocument {
   published: boolean;
 }
 
-export interface StorePart {
-  readonly content: string;
-  readonly digest: string;
+export interface StorePartKey {
+  readonly snapshotId: string;
+  readonly attempt: number;
+  /** `kind owner`. */
+  readonly name: string;
 }
 
-export type LeaseOutcome = { readonly outcome: "acquired"; readonly term: number } | { readonly outcome: "held" };
+interface StorePart {
+  readonly content: string;
+  readonly digest: string;
+  readonly writer: number;
+}
+
+/** Not committed yet. */
+interface OpenPart {
+  readonly key: StorePartKey;
+  readonly writer: number;
+  content: string;
+}
+
+export type LeaseOutcome =
+  | { readonly outcome: "acquired"; readonly term: number; readonly succession: LeaseSuccession }
+  | { readonly outcome: "held"; readonly holder: string; readonly expiresInMs: number };
 export type CreateOutcome = "created" | "exists" | "fenced";
-export type PartOutcome = "committed" | "fenced" | "missing" | "published";
+/** `lost`: another writer has begun the part anew, or it was removed. */
+export type PartOutcome = "taken" | "fenced" | "missing" | "published" | "lost";
 
 export interface StoreEvents {
   onGranted(term: number, holder: string): void;
@@ -48,12 +73,14 @@ export class Store {
   readonly documents = new Map<string, StoredDocument>();
   /** By snapshot, then `attempt kind owner`. */
   readonly parts = new Map<string, Map<string, StorePart>>();
+  readonly #openParts = new Map<string, OpenPart>();
   readonly #engine: Engine;
   readonly #random: Random;
   readonly #quality: StoreQuality;
   readonly #events: StoreEvents;
   #lease = { term: 0, holder: "", expiresAtMs: 0 };
   #sequence = 0;
+  #writers = 0;
 
   constructor(engine: Engine, random: Random, quality: StoreQuality, events: StoreEvents) {
     this.#engine = engine;
@@ -66,12 +93,14 @@ export class Store {
     this.#operate("acquireLease", answer, (): LeaseOutcome => {
       const now = this.#engine.nowMs;
       const expired = this.#lease.expiresAtMs <= now;
-      if (!expired && this.#lease.holder !== holder) return { outcome: "held" };
+      if (!expired && this.#lease.holder !== holder)
+        return { outcome: "held", holder: this.#lease.holder, expiresInMs: this.#lease.expiresAtMs - now };
       // A new term at every acquisition: a write that its holder sent before may still be on its way.
-      const term = this.#lease.term + 1;
+      const succession = this.#lease.term === 0 ? "first" : "takeOver";
+      const term = nextTerm(this.#lease.term, now);
       this.#events.onGranted(term, holder);
       this.#lease = { term, holder, expiresAtMs: now + leaseMs };
-      return { outcome: "acquired", term };
+      return { outcome: "acquired", term, succession };
     });
   }
 
@@ -113,56 +142,98 @@ export class Store {
   /** Ids of documents that are not in a last phase. */
   listRunning(answer: (ids: readonly string[] | "unknown") => void): void {
     this.#operate("list", answer, () =>
-      [...this.documents].filter(([, { document }]) => !isTerminal(document.phase)).map(([id]) => id),
+      [...this.documents].filter(([, { document }]) => !isLastPhase(document.phase)).map(([id]) => id),
     );
   }
 
-  writePart(
-    term: number,
-    key: { readonly snapshotId: string; readonly attempt: number; readonly name: string },
-    content: string,
-    answer: (outcome: PartOutcome | "unknown") => void,
-  ): void {
-    this.#operate(`part ${key.snapshotId}/${key.attempt} ${key.name}`, answer, () => {
+  /** The name of one who writes one part. */
+  newWriter(): number {
+    this.#writers += 1;
+    return this.#writers;
+  }
+
+  /** Begins a part, or begins it anew. */
+  beginPart(term: number, key: StorePartKey, writer: number, answer: (outcome: PartOutcome | "unknown") => void): void {
+    this.#operate(`begin ${nameOf(key)}`, answer, () => {
       const stored = this.documents.get(key.snapshotId);
       if (this.#isFenced(term, stored)) return "fenced";
       if (stored === undefined) return "missing";
       if (stored.published) return "published";
       stored.term = term;
-      let parts = this.parts.get(key.snapshotId);
-      if (parts === undefined) {
-        parts = new Map();
-        this.parts.set(key.snapshotId, parts);
-      }
-      parts.set(`${key.attempt} ${key.name}`, { content, digest: digestOf(content) });
-      return "committed";
+      this.#openParts.set(nameOf(key), { key, writer, content: "" });
+      return "taken";
     });
   }
 
-  readPart(
-    snapshotId: string,
-    attempt: number,
-    name: string,
-    answer: (part: StorePart | undefined | "unknown") => void,
+  writeChunk(
+    term: number,
+    key: StorePartKey,
+    writer: number,
+    chunk: string,
+    answer: (outcome: PartOutcome | "unknown") => void,
   ): void {
-    this.#operate(`read ${snapshotId}/${attempt} ${name}`, answer, () =>
-      this.parts.get(snapshotId)?.get(`${attempt} ${name}`),
+    this.#operate(`chunk of ${nameOf(key)}`, answer, () => {
+      if (this.#isFenced(term, this.documents.get(key.snapshotId))) return "fenced";
+      const open = this.#openParts.get(nameOf(key));
+      if (open?.writer !== writer) return "lost";
+      open.content += chunk;
+      return "taken";
+    });
+  }
+
+  commitPart(
+    term: number,
+    key: StorePartKey,
+    writer: number,
+    answer: (outcome: PartOutcome | "unknown") => void,
+  ): void {
+    this.#operate(`commit ${nameOf(key)}`, answer, () => {
+      const stored = this.documents.get(key.snapshotId);
+      if (this.#isFenced(term, stored)) return "fenced";
+      const parts = this.parts.get(key.snapshotId) ?? new Map<string, StorePart>();
+      if (parts.get(partNameOf(key))?.writer === writer) return "taken";
+      const open = this.#openParts.get(nameOf(key));
+      if (open?.writer !== writer) return "lost";
+      if (stored?.published === true) return "published";
+      this.#openParts.delete(nameOf(key));
+      this.parts.set(key.snapshotId, parts);
+      parts.set(partNameOf(key), { content: open.content, digest: digestOf(open.content), writer });
+      return "taken";
+    });
+  }
+
+  /** What its writer did not commit goes. */
+  abortPart(key: StorePartKey, writer: number): void {
+    this.#operate(
+      `abort ${nameOf(key)}`,
+      () => undefined,
+      () => {
+        if (this.#openParts.get(nameOf(key))?.writer === writer) this.#openParts.delete(nameOf(key));
+      },
     );
   }
 
-  removeParts(term: number, id: string, attemptThrough: number): void {
-    this.#operate(
-      `remove parts of ${id}`,
-      () => undefined,
-      () => {
-        if (this.#isFenced(term, this.documents.get(id))) return "fenced";
-        const parts = this.parts.get(id);
-        for (const name of [...(parts?.keys() ?? [])]) {
-          if (Number(name.slice(0, name.indexOf(" "))) <= attemptThrough) parts?.delete(name);
-        }
-        return "removed";
-      },
-    );
+  readPart(key: StorePartKey, answer: (part: StorePart | undefined | "unknown") => void): void {
+    this.#operate(`read ${nameOf(key)}`, answer, () => this.parts.get(key.snapshotId)?.get(partNameOf(key)));
+  }
+
+  removeParts(
+    term: number,
+    id: string,
+    attemptThrough: number,
+    answer: (outcome: "removed" | "fenced" | "unknown") => void = () => undefined,
+  ): void {
+    this.#operate(`remove parts of ${id}`, answer, () => {
+      if (this.#isFenced(term, this.documents.get(id))) return "fenced";
+      const parts = this.parts.get(id);
+      for (const name of [...(parts?.keys() ?? [])]) {
+        if (Number(name.slice(0, name.indexOf(" "))) <= attemptThrough) parts?.delete(name);
+      }
+      for (const [name, { key }] of [...this.#openParts]) {
+        if (key.snapshotId === id && key.attempt <= attemptThrough) this.#openParts.delete(name);
+      }
+      return "removed";
+    });
   }
 
   #replace(
@@ -217,6 +288,11 @@ export class Store {
   }
 }
 
-export function isTerminal(phase: string): boolean {
-  return phase === "Completed" || phase === "Failed" || phase === "Aborted";
+/** Among the parts of its snapshot. */
+function partNameOf({ attempt, name }: StorePartKey): string {
+  return `${attempt} ${name}`;
+}
+
+function nameOf(key: StorePartKey): string {
+  return `${key.snapshotId}/${partNameOf(key)}`;
 }

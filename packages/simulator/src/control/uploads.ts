@@ -1,10 +1,21 @@
+import {
+  admitUpload,
+  differingUpload,
+  endUpload,
+  growUpload,
+  isUploadOver,
+  type UploadLimits,
+} from "@cutline/protocol";
 import { digestOf } from "../records.ts";
 import type { Host } from "./host.ts";
 import type { PartOffer, UploadOutcome } from "./messages.ts";
 import type { Session } from "./session.ts";
-import type { Store } from "./store.ts";
+import type { PartOutcome, Store } from "./store.ts";
 
-/** Decides whether a part is taken, and takes it to the store, as services/coordinator/src/driver/uploads.ts. */
+/** More than any run has. */
+const limits: UploadLimits = { stateBytesMax: 1e6, snapshotBytesMax: 1e7, partsMax: 1_000 };
+
+/** Takes a part to the simulated store, if it is wanted. */
 export function admitPart(
   from: {
     readonly term: number | undefined;
@@ -16,43 +27,50 @@ export function admitPart(
   answer: (outcome: UploadOutcome) => void,
 ): void {
   const { term, session, host, store } = from;
-  const member = session?.state.members.get(self.process);
-  const isMember = member?.facts.incarnation === self.inc && member.store;
-  if (term === undefined || session === undefined || session.state.attempt !== ref.attempt || !isMember) {
+  const offer = { ref, processId: self.process, incarnation: self.inc, kind, owner };
+  const admission = admitUpload(term, session?.machine, offer, limits);
+  if (term === undefined || session === undefined || admission.outcome === "refused") {
     answer("notWanted");
     return;
   }
-  const { state } = session;
-  const name = `${kind} ${owner}`;
-  const part = {
-    kind,
-    owner,
-    processId: self.process,
-    sizeBytes: content.length,
-    sha256: digestOf(content),
-    contentType: "text/plain",
-  };
-  const known = state.parts.get(name);
-  if (known !== undefined) {
-    if (known.sha256 !== part.sha256) session.apply({ type: "partStored", ref, part });
+  const sizeBytes = content.length;
+  const sha256 = digestOf(content);
+  if (admission.outcome === "busy") {
+    answer("again");
+    return;
+  }
+  if (admission.outcome === "stored") {
+    const { part } = admission;
+    if (part.sha256 !== sha256 || part.sizeBytes !== sizeBytes) session.apply(differingUpload(offer, part));
     answer("stored");
     return;
   }
-  if ((state.stage !== "cutting" && state.stage !== "collecting") || session.traffic.has(name)) {
-    answer(session.traffic.has(name) ? "again" : "notWanted");
+  const { upload } = admission;
+  const tooLarge = growUpload(upload, sizeBytes, limits);
+  if (tooLarge !== undefined) {
+    session.apply(tooLarge);
+    answer("notWanted");
     return;
   }
-  session.traffic.add(name);
-  const { epoch } = session;
-  const committed = host.answer((outcome: string) => {
-    if (session.epoch === epoch) session.traffic.delete(name);
-    if (outcome !== "committed") {
-      answer("again");
-      return;
-    }
-    session.apply({ type: "partStored", ref, part });
-    session.dropLateParts(ref);
+  const key = { ...ref, name: `${kind} ${owner}` };
+  const writer = store.newWriter();
+  /** Goes on when the store has taken what it was given. */
+  const taken = (next: () => void) =>
+    host.answer((outcome: PartOutcome | "unknown") => {
+      if (outcome === "taken") {
+        next();
+        return;
+      }
+      endUpload(upload, "givenUp");
+      store.abortPart(key, writer);
+      answer(isUploadOver(session.machine, upload) ? "notWanted" : "again");
+    });
+  const stored = taken(() => {
+    endUpload(upload, "committed");
+    session.committed(ref, { kind, owner, processId: self.process, sizeBytes, sha256, contentType: "text/plain" });
     answer("stored");
   });
-  store.writePart(term, { snapshotId: ref.snapshotId, attempt: ref.attempt, name }, content, committed);
+  const commit = taken(() => store.commitPart(term, key, writer, stored));
+  const write = taken(() => store.writeChunk(term, key, writer, content, commit));
+  store.beginPart(term, key, writer, write);
 }

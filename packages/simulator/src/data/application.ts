@@ -54,7 +54,7 @@ export class Application {
   /** Begins a call on some link to that process. */
   call(to: string, script: CallScript, after?: () => void): "begun" | "noLink" {
     const { random } = this.#process;
-    const link = random.pick([...this.#process.links.values()].filter(({ peer }) => peer.process === to));
+    const link = random.pick([...this.#process.links.values()].filter(({ peer }) => peer.processId === to));
     if (link === undefined) return "noLink";
     const call = this.#createCall(link, link.takeCallId(), "caller", script);
     if (after !== undefined) this.#afterCall.set(call, after);

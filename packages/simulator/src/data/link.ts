@@ -1,32 +1,43 @@
 import {
+  type AcknowledgeLimits,
   type IncomingChannel,
+  type LinkParty,
   LinkReceiver,
+  type LinkRole,
   LinkSender,
   mayDeliver,
-  noteDelivery,
   numberFrame,
   type OutgoingChannel,
   type SnapshotRef,
+  type StrayOutcome,
+  Strays,
 } from "@cutline/protocol";
 import type { Unit } from "../checkers/history.ts";
 import type { Timer } from "../engine/engine.ts";
 import type { LocalClock } from "../engine/local-clock.ts";
 import type { CallEnd } from "./call.ts";
 import type { Connection, Side } from "./connection.ts";
-import type { NumberedFrame, Peer, WireFrame } from "./wire.ts";
+import type { NumberedFrame, WireFrame } from "./wire.ts";
 
 export type PieceFrame = Extract<NumberedFrame, { type: "piece" }>;
 
-export interface LinkLimits {
+export interface LinkLimits extends AcknowledgeLimits {
   readonly unacknowledgedBytesMax: number;
-  readonly acknowledgeFrames: number;
-  readonly acknowledgeDelayMs: number;
+  readonly strayBytesMax: number;
+}
+
+export interface LinkIdentity {
+  readonly id: string;
+  readonly lane: string;
+  readonly peer: LinkParty;
+  readonly role: LinkRole;
 }
 
 export interface LinkEvents {
   onNumbered(link: Link, frame: NumberedFrame): void;
   onArrival(link: Link, frame: NumberedFrame): void;
   onDiscarded(link: Link, frame: PieceFrame): void;
+  onCrowded(link: Link): void;
   onRoom(link: Link): void;
 }
 
@@ -37,12 +48,12 @@ export class FrameError extends Error {}
 export class Link {
   readonly id: string;
   readonly lane: string;
-  readonly peer: Peer;
-  readonly role: "dialler" | "acceptor";
+  readonly peer: LinkParty;
+  readonly role: LinkRole;
   readonly outgoing: OutgoingChannel;
   readonly incoming: IncomingChannel;
   readonly calls = new Map<number, CallEnd>();
-  readonly strays: PieceFrame[] = [];
+  readonly strays: Strays<PieceFrame>;
   dead = false;
   resumeTimer: Timer | undefined;
   readonly #clock: LocalClock;
@@ -57,7 +68,7 @@ export class Link {
   #acknowledgeTimer: Timer | undefined;
 
   constructor(
-    identity: { id: string; lane: string; peer: Peer; role: "dialler" | "acceptor" },
+    identity: LinkIdentity,
     channels: { outgoing: OutgoingChannel; incoming: IncomingChannel },
     clock: LocalClock,
     limits: LinkLimits,
@@ -70,6 +81,7 @@ export class Link {
     this.outgoing = channels.outgoing;
     this.incoming = channels.incoming;
     this.#clock = clock;
+    this.strays = new Strays<PieceFrame>(channels.incoming, limits.strayBytesMax);
     this.#limits = limits;
     this.#events = events;
     this.#nextCallId = identity.role === "dialler" ? 1 : 2;
@@ -126,15 +138,15 @@ export class Link {
   }
 
   /** Nobody will receive it: it counts as delivered as soon as no marker stands before it. */
-  stray(frame: PieceFrame): void {
-    if (mayDeliver(this.incoming, frame.number) === "deliver") {
-      noteDelivery(this.incoming, frame.number);
-      this.#events.onDiscarded(this, frame);
-    } else this.strays.push(frame);
+  stray(frame: PieceFrame): StrayOutcome {
+    const outcome = this.strays.take(frame, frame.bytes);
+    if (outcome === "accounted") this.#events.onDiscarded(this, frame);
+    if (outcome === "crowded" || outcome === "full") this.#events.onCrowded(this);
+    return outcome;
   }
 
   settleStrays(): void {
-    for (const frame of this.strays.splice(0)) this.stray(frame);
+    for (const frame of this.strays.settle()) this.#events.onDiscarded(this, frame);
   }
 
   attach(connection: Connection<WireFrame>, side: Side, peerReceivedThrough: number): "attached" | "impossible" {
@@ -192,7 +204,7 @@ export class Link {
   }
 
   #acknowledgeSoon(): void {
-    if (this.#receiver.unacknowledgedFrames >= this.#limits.acknowledgeFrames) this.#acknowledge();
+    if (this.#receiver.acknowledgeWhen(this.#limits) === "now") this.#acknowledge();
     else this.#acknowledgeTimer ??= this.#clock.after(this.#limits.acknowledgeDelayMs, () => this.#acknowledge());
   }
 

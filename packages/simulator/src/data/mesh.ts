@@ -1,20 +1,32 @@
+import {
+  admitHello,
+  afterBreak,
+  beginDialling,
+  type ClosingLink,
+  type DialLimits,
+  type Dialling,
+  type DialOutcome,
+  hearAnswer,
+  type LinkGreeting,
+  type LinkParty,
+  linkProtocolVersion,
+  MeshDirectory,
+  mustSayGivenUp,
+  nextDial,
+} from "@cutline/protocol";
 import type { Random } from "../engine/random.ts";
 import { Connection, type Side } from "./connection.ts";
 import { FrameError, type Link } from "./link.ts";
 import type { SimProcess } from "./process.ts";
-import { type Peer, type WireFrame, wireTraits } from "./wire.ts";
+import { type Peer, partyOf, type WireFrame, wireTraits } from "./wire.ts";
 
-export interface MeshLimits {
+export interface MeshLimits extends DialLimits {
   readonly handshakeTimeoutMs: number;
-  readonly resumeTimeoutMs: number;
-  readonly retryMinMs: number;
-  readonly retryMaxMs: number;
 }
 
-type Refusal = "IDENTITY" | "INCARNATION" | "UNKNOWN_LINK" | "CLOSED" | "STALE";
 type LinkConnection = Connection<WireFrame>;
 
-/** The links of one process: dialling, admitting, resuming, giving up; as services/agent/src/dataplane/link/mesh.ts. */
+/** The links of one process, over the simulated network; the protocol says what becomes of them. */
 export class Mesh {
   readonly #process: SimProcess;
   readonly #random: Random;
@@ -22,10 +34,7 @@ export class Mesh {
   readonly #connections = new Map<string, { readonly connection: LinkConnection; readonly side: Side }>();
   /** In their handshake. */
   readonly #greeting = new Map<LinkConnection, Side>();
-  #directory = new Map<string, string>();
-  #directoryKnown = false;
-  /** Known by their links alone. */
-  #unlisted = new Set<string>();
+  readonly #directory = new MeshDirectory<LinkParty>();
   #made = 0;
 
   constructor(process: SimProcess, random: Random, limits: MeshLimits) {
@@ -35,38 +44,26 @@ export class Mesh {
   }
 
   knows(process: string): boolean {
-    return this.#directory.has(process);
+    return this.#directory.get(process) !== undefined;
   }
 
-  setDirectory(processes: readonly Peer[]): void {
-    this.#directoryKnown = true;
-    const listed = new Map(processes.map(({ process, inc }) => [process, inc]));
-    const unlisted = [...this.#directory].filter(([process]) => !listed.has(process) && this.#isAlive(process));
-    this.#directory = new Map([...unlisted, ...listed]);
-    this.#unlisted = new Set(unlisted.map(([process]) => process));
-    for (const link of [...this.#process.links.values()]) {
-      const inc = this.#directory.get(link.peer.process);
-      if (inc === undefined ? !this.#isAlive(link.peer.process) : inc !== link.peer.inc) this.#close(link);
-    }
+  setDirectory({ version, processes }: { readonly version: number; readonly processes: readonly Peer[] }): void {
+    if (this.#directory.replace(version, processes.map(partyOf), this.#isAlive) === "stale") return;
+    this.#closeAll(this.#directory.linksOver(this.#process.links.values(), this.#isAlive));
   }
 
   /** Whoever answers on its link is there. */
-  #isAlive(process: string): boolean {
-    return [...this.#process.links.values()].some(({ peer, connected }) => peer.process === process && connected);
+  readonly #isAlive = (process: string): boolean =>
+    [...this.#process.links.values()].some(({ peer, connected }) => peer.processId === process && connected);
+
+  #closeAll(closing: readonly ClosingLink<Link>[]): void {
+    for (const { link } of closing) this.#close(link);
   }
 
-  /** Nobody lists it, and it does not answer any more. */
-  #forgetUnlisted(process: string): void {
-    if (!this.#unlisted.has(process) || this.#isAlive(process)) return;
-    this.#unlisted.delete(process);
-    this.#directory.delete(process);
-  }
-
-  /** A dialler without a connection says that the link is over, or its acceptor would wait for a resume. */
   #close(link: Link): void {
-    const isUnheard = !link.dead && !link.connected && link.role === "dialler";
+    const isUnheard = mustSayGivenUp(link);
     this.#process.closeLink(link);
-    if (!isUnheard || !this.#process.alive || !this.#directory.has(link.peer.process)) return;
+    if (!isUnheard || !this.#process.alive || !this.knows(link.peer.processId)) return;
     const { world, clock } = this.#process;
     const connection: LinkConnection = new Connection(world.engine, this.#random, world.laneOf(link.lane), wireTraits);
     const over = () => {
@@ -78,32 +75,37 @@ export class Mesh {
     this.#greeting.set(connection, 0);
     connection.bind(0, { onFrame: over, onClosed: () => this.#greeting.delete(connection) });
     connection.send(0, this.#hello(link, { resume: true, giveUp: true }));
-    world.carry(link.lane, link.peer.process, connection);
+    world.carry(link.lane, link.peer.processId, connection);
   }
 
   #hello(link: Link, intent: { readonly resume: boolean; readonly giveUp: boolean }): WireFrame {
-    return {
-      type: "hello",
+    const greeting: LinkGreeting = {
+      protocolVersion: linkProtocolVersion,
       linkId: link.id,
-      lane: link.lane,
-      from: this.#process.self,
-      to: link.peer,
+      ...this.#self,
+      peerProcessId: link.peer.processId,
+      peerIncarnation: link.peer.incarnation,
       receivedThrough: link.receivedThrough,
       connection: link.countConnection(),
       ...intent,
     };
+    return { type: "hello", lane: link.lane, greeting };
+  }
+
+  get #self(): LinkParty {
+    return partyOf(this.#process.self);
   }
 
   /** Makes a link on that lane if there is none. It may be sent on at once. */
   open(lane: string, to: string): "open" | "unknownProcess" {
-    const inc = this.#directory.get(to);
-    if (inc === undefined) return "unknownProcess";
+    const peer = this.#directory.get(to);
+    if (peer === undefined) return "unknownProcess";
     for (const link of this.#process.links.values()) {
-      if (link.lane === lane && link.role === "dialler" && link.peer.inc === inc) return "open";
+      if (link.lane === lane && link.role === "dialler" && link.peer.incarnation === peer.incarnation) return "open";
     }
     this.#made += 1;
     const id = `${lane}.${this.#process.self.inc}.${this.#made}`;
-    const link = this.#process.openLink({ id, lane, peer: { process: to, inc }, role: "dialler" });
+    const link = this.#process.openLink({ id, lane, peer, role: "dialler" });
     this.#keepConnected(link);
     return "open";
   }
@@ -118,78 +120,75 @@ export class Mesh {
 
   #keepConnected(link: Link): void {
     const { clock } = this.#process;
-    let brokenSinceMs = clock.nowMs;
-    let pauseMs = this.#limits.retryMinMs;
-    let resume = false;
-    const turn = () => {
+    const turn = (dialling: Dialling) => {
       if (link.dead || !this.#process.alive) return;
-      const progressBefore = link.progress;
-      const beganMs = clock.nowMs;
-      this.#dial(link, resume, (outcome) => {
+      this.#dial(link, dialling.resume, (outcome) => {
         if (link.dead || !this.#process.alive) return;
-        if (outcome === "refused") {
-          this.#close(link);
-          return;
-        }
-        if (outcome === "lost") {
-          resume = true;
-          if (link.progress > progressBefore || clock.nowMs - beganMs >= this.#limits.retryMaxMs) {
-            brokenSinceMs = clock.nowMs;
-            pauseMs = this.#limits.retryMinMs;
-          }
-        }
-        if (clock.nowMs - brokenSinceMs > this.#limits.resumeTimeoutMs) {
-          this.#close(link);
-          return;
-        }
-        clock.after(pauseMs, turn);
-        pauseMs = Math.min(pauseMs * 2, this.#limits.retryMaxMs);
+        const next = nextDial(dialling, outcome, link, clock.nowMs, this.#limits);
+        if (next.next === "giveUp") this.#close(link);
+        else clock.after(next.afterMs, () => turn(next.dialling));
       });
     };
-    turn();
+    turn(beginDialling(clock.nowMs, this.#limits));
   }
 
   /** One connection from its making to its end. */
-  #dial(link: Link, resume: boolean, done: (outcome: "failed" | "refused" | "lost") => void): void {
+  #dial(link: Link, resume: boolean, done: (outcome: DialOutcome) => void): void {
     const { world, clock } = this.#process;
     const quality = world.laneOf(link.lane);
     const connection: LinkConnection = new Connection(world.engine, this.#random, quality, wireTraits);
+    let upSinceMs = clock.nowMs;
     let phase: "greeting" | "up" | "over" = "greeting";
-    const over = (outcome: "failed" | "refused" | "lost") => {
+    const over = (outcome: DialOutcome) => {
       if (phase === "over") return;
       phase = "over";
       timer.cancel();
       this.#greeting.delete(connection);
       done(outcome);
     };
+    const lost = (): DialOutcome => ({ outcome: "lost", message: "lost", lastedMs: clock.nowMs - upSinceMs });
     const timer = clock.after(this.#limits.handshakeTimeoutMs, () => {
       if (phase !== "greeting") return;
       connection.close(0);
-      over("failed");
+      over({ outcome: "failed", message: "no answer" });
     });
+    const answered = (frame: WireFrame) => {
+      if (frame.type !== "welcome" && frame.type !== "refusal") {
+        connection.close(0);
+        over({ outcome: "failed", message: `${frame.type} is no answer` });
+        return;
+      }
+      const heard = hearAnswer(
+        link,
+        frame.type === "welcome" ? { type: "welcome", ...frame.from } : { ...frame, message: "" },
+      );
+      if (heard.outcome !== "up" || frame.type !== "welcome") {
+        if (heard.outcome === "over") connection.send(0, { type: "refusal", code: "CLOSED" });
+        connection.close(0);
+        over({ outcome: heard.outcome === "failed" ? "failed" : "refused", message: heard.outcome });
+        return;
+      }
+      phase = "up";
+      upSinceMs = clock.nowMs;
+      this.#greeting.delete(connection);
+      if (this.#run(link, connection, 0, frame.receivedThrough) === "impossible") {
+        over({ outcome: "refused", message: "the link cannot be resumed" });
+      }
+    };
     this.#greeting.set(connection, 0);
     connection.bind(0, {
       onFrame: (frame) => {
-        if (phase === "up") this.#receive(link, connection, 0, frame, () => over("lost"));
-        if (phase !== "greeting") return;
-        if (frame.type !== "welcome" || link.dead) {
-          connection.close(0);
-          const isRefused = frame.type === "refusal" && frame.code !== "STALE";
-          over(isRefused || link.dead ? "refused" : "failed");
-          return;
-        }
-        phase = "up";
-        this.#greeting.delete(connection);
-        if (this.#run(link, connection, 0, frame.receivedThrough) === "impossible") over("refused");
+        if (phase === "up") this.#receive(link, connection, 0, frame, () => over(lost()));
+        else if (phase === "greeting") answered(frame);
       },
       onClosed: () => {
-        const outcome = phase === "up" ? "lost" : "failed";
+        const outcome: DialOutcome = phase === "up" ? lost() : { outcome: "failed", message: "closed" };
         this.#closed(link, connection);
         over(outcome);
       },
     });
     connection.send(0, this.#hello(link, { resume, giveUp: false }));
-    world.carry(link.lane, link.peer.process, connection);
+    world.carry(link.lane, link.peer.processId, connection);
   }
 
   /** Somebody has dialled this process. */
@@ -210,8 +209,8 @@ export class Mesh {
           return;
         }
         link = admitted;
-        connection.send(1, { type: "welcome", receivedThrough: link.receivedThrough });
-        this.#run(link, connection, 1, frame.receivedThrough);
+        connection.send(1, { type: "welcome", from: this.#self, receivedThrough: link.receivedThrough });
+        this.#run(link, connection, 1, frame.greeting.receivedThrough);
       },
       onClosed: () => {
         this.#greeting.delete(connection);
@@ -220,29 +219,18 @@ export class Mesh {
     });
   }
 
-  #admit(hello: Extract<WireFrame, { type: "hello" }>): Link | Refusal {
-    const { self, links } = this.#process;
-    if (hello.to.process !== self.process) return "IDENTITY";
-    if (hello.to.inc !== self.inc) return "INCARNATION";
-    const known = links.get(hello.linkId);
-    if (known !== undefined) {
-      if (known.peer.process !== hello.from.process || known.peer.inc !== hello.from.inc) return "IDENTITY";
-      if (hello.giveUp) {
-        this.#close(known);
-        return "CLOSED";
-      }
-      return known.admit(hello.connection) === "stale" ? "STALE" : known;
-    }
-    if (hello.giveUp) return "CLOSED";
-    if (hello.resume) return "UNKNOWN_LINK";
-    for (const link of [...links.values()]) {
-      if (link.peer.process !== hello.from.process) continue;
-      if (link.peer.inc !== hello.from.inc) this.#close(link);
-      else if (link.role === "acceptor" && link.lane === hello.lane && !link.connected) this.#close(link);
-    }
-    const { linkId: id, lane, from: peer } = hello;
-    const link = this.#process.openLink({ id, lane, peer, role: "acceptor" });
-    link.admit(hello.connection);
+  #admit({ lane, greeting }: Extract<WireFrame, { type: "hello" }>): Link | string {
+    const { processId, incarnation, linkId: id } = greeting;
+    // One life of a peer has a link of its own on every lane: the others are no concern of this one.
+    const links = [...this.#process.links.values()].filter(
+      (link) => link.lane === lane || link.peer.incarnation !== incarnation,
+    );
+    const admission = admitHello(this.#self, links, greeting);
+    if (admission.outcome === "resume") return admission.link;
+    this.#closeAll(admission.closing);
+    if (admission.outcome === "refuse") return admission.code;
+    const link = this.#process.openLink({ id, lane, peer: { processId, incarnation }, role: "acceptor" });
+    link.admit(greeting.connection);
     return link;
   }
 
@@ -263,7 +251,7 @@ export class Mesh {
     try {
       if (link.receive(frame) === "closedByPeer") {
         this.#process.closeLink(link);
-        this.#forgetUnlisted(link.peer.process);
+        this.#lostConnection(link);
       }
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
@@ -277,15 +265,18 @@ export class Mesh {
   #closed(link: Link, connection: LinkConnection): void {
     if (this.#connections.get(link.id)?.connection === connection) this.#connections.delete(link.id);
     const outcome = link.detach(connection);
-    this.#forgetUnlisted(link.peer.process);
+    this.#lostConnection(link);
     if (outcome === "other" || link.dead) return;
-    if (this.#directoryKnown && !this.#directory.has(link.peer.process)) {
-      this.#close(link);
-      return;
-    }
-    if (link.role === "dialler") return;
-    link.resumeTimer = this.#process.clock.after(this.#limits.resumeTimeoutMs + this.#limits.retryMaxMs, () => {
+    const next = afterBreak(link, this.#directory.membershipOf(link.peer.processId), this.#limits);
+    if (next.next === "close") this.#close(link);
+    if (next.next !== "awaitResume") return;
+    link.resumeTimer = this.#process.clock.after(next.withinMs, () => {
       if (this.#process.alive) this.#close(link);
     });
+  }
+
+  #lostConnection({ peer }: Link): void {
+    const known = this.#directory.lostConnection(peer.processId, this.#process.links.values(), this.#isAlive);
+    if (known.outcome === "forgotten") this.#closeAll(known.closing);
   }
 }

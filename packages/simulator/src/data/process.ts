@@ -4,20 +4,23 @@ import {
   type CutFacts,
   type CutTrigger,
   createProcessState,
-  noteArrival,
+  gatherUndelivered,
+  holdersOf,
   noteDelivery,
   type ProcessState,
   type SnapshotRef,
   snapshotKey,
   step,
+  takeArrival,
 } from "@cutline/protocol";
 import type { LocalClock } from "../engine/local-clock.ts";
 import type { Random } from "../engine/random.ts";
 import { channelContent, type KeptPiece } from "../records.ts";
 import type { World } from "../world.ts";
 import { Application } from "./application.ts";
+import type { CallEnd } from "./call.ts";
 import { type CapturedState, Capturer } from "./capturer.ts";
-import { Link, type LinkLimits, type PieceFrame } from "./link.ts";
+import { Link, type LinkIdentity, type LinkLimits, type PieceFrame } from "./link.ts";
 import type { NumberedFrame, Peer } from "./wire.ts";
 
 /** What the process owes the coordinator; its desk keeps it. */
@@ -58,18 +61,20 @@ export class SimProcess {
     this.#stepsEveryFrame = random.happens(0.5);
     this.#limits = {
       unacknowledgedBytesMax: random.pick([400, 1_500, 100_000]) ?? 0,
+      acknowledgeBytes: 100_000,
       acknowledgeFrames: random.between(1, 6),
       acknowledgeDelayMs: random.between(1, 40),
+      strayBytesMax: 1_000_000,
     };
     this.application = new Application(this, tokens);
     this.capturer = new Capturer(this);
   }
 
-  openLink(identity: { id: string; lane: string; peer: Peer; role: "dialler" | "acceptor" }): Link {
+  openLink(identity: LinkIdentity): Link {
     const [to, from] = identity.role === "dialler" ? [0, 1] : [1, 0];
     const outgoingId = `${identity.id}:${to}`;
     const incomingId = `${identity.id}:${from}`;
-    const peer = identity.peer.process;
+    const peer = identity.peer.processId;
     const { effects } = step(this.state, { type: "openOutgoing", channel: outgoingId, peer });
     step(this.state, { type: "openIncoming", channel: incomingId, peer });
     const outgoing = this.state.outgoing.get(outgoingId);
@@ -79,6 +84,7 @@ export class SimProcess {
       onNumbered: (at, frame) => this.world.noteFrame("numbered", this.self.inc, at.outgoing.id, frame),
       onArrival: (at, frame) => this.#arrived(at, frame),
       onDiscarded: (at, frame) => this.world.noteReceived(this.self.inc, at.incoming.id, [frame], "discarded"),
+      onCrowded: (at) => this.#crowded(at),
       onRoom: (at) => {
         for (const call of [...at.calls.values()]) call.pumpToLink();
       },
@@ -130,21 +136,10 @@ export class SimProcess {
 
   /** The application's state is taken at this very instant. */
   captured(ref: SnapshotRef): void {
-    const undelivered = new Map<string, number[]>();
-    const kept = new Map<string, Map<number, PieceFrame>>();
-    for (const link of this.links.values()) {
-      const frames = new Map<number, PieceFrame>();
-      for (const call of link.calls.values()) for (const frame of call.inbound) frames.set(frame.number, frame);
-      for (const frame of link.strays) frames.set(frame.number, frame);
-      undelivered.set(
-        link.incoming.id,
-        [...frames.keys()].sort((a, b) => a - b),
-      );
-      kept.set(link.incoming.id, frames);
-    }
+    const undelivered = gatherUndelivered(this.links.values(), (call: CallEnd) => call.inbound);
     this.world.note({ type: "cut", inc: this.self.inc, key: snapshotKey(ref) });
-    const { effects } = step(this.state, { type: "captured", ref, undelivered });
-    this.#perform(effects, (channel, number) => kept.get(channel)?.get(number));
+    const { effects } = step(this.state, { type: "captured", ref, undelivered: undelivered.numbers });
+    this.#perform(effects, (channel, number) => undelivered.find(channel, number)?.frame);
   }
 
   /** The application has received a unit. */
@@ -174,14 +169,10 @@ export class SimProcess {
     if (this.#stepsEveryFrame) {
       this.#perform(step(this.state, { type: "frameArrived", channel, number }).effects, () => frame);
     } else {
-      noteArrival(link.incoming, number);
-      for (const recording of link.incoming.recordings) {
-        recording.recorded.add(number);
-        this.#keep(recording.ref, channel, frame);
-      }
+      for (const { ref } of takeArrival(link.incoming, number)) this.#keep(ref, channel, frame);
     }
     if (call === undefined) {
-      link.stray(frame);
+      if (link.stray(frame) === "full") this.world.broke("I7", `too many strays wait at ${this.self.inc}`);
       return;
     }
     call.arrive(frame);
@@ -229,6 +220,17 @@ export class SimProcess {
           break;
       }
     }
+  }
+
+  /** Snapshots give way to traffic, though not from inside of a step. */
+  #crowded(link: Link): void {
+    this.world.engine.after(0, () => {
+      if (!this.alive) return;
+      for (const ref of holdersOf(this.state, link.incoming)) {
+        this.world.fault("crowded", `${this.self.inc} gives ${snapshotKey(ref)} up for ${link.incoming.id}`);
+        this.captureFailed(ref, "StraysTooLarge");
+      }
+    });
   }
 
   #keep(ref: SnapshotRef, channel: string, frame: PieceFrame): void {

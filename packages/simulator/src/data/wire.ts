@@ -1,4 +1,4 @@
-import type { SnapshotRef } from "@cutline/protocol";
+import type { LinkGreeting, LinkParty, SnapshotRef } from "@cutline/protocol";
 import type { Unit } from "../checkers/history.ts";
 import type { FrameTraits } from "./connection.ts";
 
@@ -21,25 +21,18 @@ export interface Peer {
   readonly inc: string;
 }
 
+/** As the protocol names it. */
+export function partyOf({ process, inc }: Peer): LinkParty {
+  return { processId: process, incarnation: inc };
+}
+
 /** What travels on a connection. */
 export type WireFrame =
   | NumberedFrame
   | { readonly type: "acknowledge"; readonly number: number }
   | { readonly type: "credit"; readonly callId: number; readonly grantedBytes: number }
-  | {
-      readonly type: "hello";
-      readonly linkId: string;
-      readonly lane: string;
-      readonly from: Peer;
-      readonly to: Peer;
-      /** The dialler's count of its connections for this link. */
-      readonly connection: number;
-      readonly resume: boolean;
-      /** The link is over; this connection says so and nothing else. */
-      readonly giveUp: boolean;
-      readonly receivedThrough: number;
-    }
-  | { readonly type: "welcome"; readonly receivedThrough: number }
+  | { readonly type: "hello"; readonly lane: string; readonly greeting: LinkGreeting }
+  | { readonly type: "welcome"; readonly from: LinkParty; readonly receivedThrough: number }
   | { readonly type: "refusal"; readonly code: string };
 
 export const wireTraits: FrameTraits<WireFrame> = {

@@ -168,6 +168,8 @@ function drawFaults(
   const at = () => 120 + random.below(activeMs);
   const several = (max: number, one: () => Action | undefined): Action[] =>
     Array.from({ length: random.between(1, max) }, one).filter((action) => action !== undefined);
+  /** In the middle of one, more likely than not. */
+  const atSnapshot = () => (random.pick(snapshots)?.atMs ?? at()) + random.below(120);
   const lane = () => random.pick(lanes)?.id ?? "";
   if (lanes.length === 0 && (kind === "cutLane" || kind === "laneDown" || kind === "laneDirty")) return [];
   const process = () => random.pick(processes)?.id ?? "";
@@ -200,12 +202,12 @@ function drawFaults(
     case "crash":
       return several(2, () => ({
         type: "crash",
-        atMs: at(),
+        atMs: random.happens(0.5) ? atSnapshot() : at(),
         process: process(),
         restartAfterMs: random.happens(0.7) ? random.between(10, 700) : undefined,
       }));
     case "leave":
-      return several(2, () => ({ type: "leave", atMs: at(), process: process() }));
+      return several(2, () => ({ type: "leave", atMs: random.happens(0.5) ? atSnapshot() : at(), process: process() }));
     case "dropControl":
       return several(5, () => {
         const forMs = random.happens(0.4) ? random.between(200, 900) : 0;

@@ -172,8 +172,8 @@ export const cutMutants: readonly Mutant[] = [
     name: "record-without-effect",
     breaks: "I2: a frame is counted as recorded and not kept",
     file: step,
-    find: '    recording.recorded.add(number);\n    effects.push({ type: "record", ref: recording.ref, channel: channel.id, number });',
-    put: "    recording.recorded.add(number);",
+    find: '  for (const recording of takeArrival(channel, number)) {\n    effects.push({ type: "record", ref: recording.ref, channel: channel.id, number });\n  }',
+    put: "  takeArrival(channel, number);",
   },
   {
     name: "new-channel-without-marker",

@@ -12,15 +12,15 @@ export const linkMutants: readonly Mutant[] = [
     name: "resume-one-too-far",
     breaks: "resume: one frame too many is taken as received",
     file: sender,
-    find: "    this.acknowledge(receivedThrough);\n    return this.#kept.slice(this.#head)",
-    put: "    this.acknowledge(receivedThrough);\n    return this.#kept.slice(this.#head + 1)",
+    find: "    for (let at = this.#head; at < this.#frames.length; at += 1) {",
+    put: "    for (let at = this.#head + 1; at < this.#frames.length; at += 1) {",
   },
   {
     name: "resume-replays-nothing",
     breaks: "resume: what was not acknowledged is not sent again",
     file: sender,
-    find: "    return this.#kept.slice(this.#head).filter((frame) => frame !== undefined);",
-    put: "    return [];",
+    find: "    return kept;",
+    put: "    return kept.slice(0, 0);",
   },
   {
     name: "acknowledge-drops-one-more",
@@ -40,7 +40,7 @@ export const linkMutants: readonly Mutant[] = [
     name: "kept-bytes-leak",
     breaks: "I6: acknowledged bytes still count as kept",
     file: sender,
-    find: "      this.#keptBytes -= this.#kept[this.#head]?.bytes ?? 0;\n",
+    find: "      this.#keptBytes -= this.#frameBytes[this.#head] ?? 0;\n",
     put: "",
   },
   {

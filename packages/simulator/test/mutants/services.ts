@@ -9,11 +9,4 @@ export const serviceMutants: readonly Mutant[] = [
     find: "    return Math.max(this.#lease.term, stored?.term ?? 0) > term;",
     put: "    return Math.max(this.#lease.term, stored?.term ?? 0) > term + 1_000;",
   },
-  {
-    name: "unknown-link-resumed",
-    breaks: "a link that was given up is resumed from nothing",
-    file: "simulator/src/data/mesh.ts",
-    find: '    if (hello.resume) return "UNKNOWN_LINK";\n',
-    put: "",
-  },
 ];

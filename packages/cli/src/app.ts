@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { createClient } from "./client.ts";
+import { addCerts } from "./commands/certs.ts";
 import { addSnapshotChange } from "./commands/snapshot-change.ts";
 import { addSnapshotCreate } from "./commands/snapshot-create.ts";
 import { addSnapshotRead } from "./commands/snapshot-read.ts";
@@ -56,6 +57,7 @@ function buildProgram(io: Io, run: Run): Command {
   addState(program, run);
   addTopology(program, run);
   addVerify(program, run);
+  addCerts(program, run);
   addVersion(program, run);
   return program;
 }

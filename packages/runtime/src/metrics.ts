@@ -29,9 +29,17 @@ export interface MetricOptions<Label extends string> {
   readonly labels?: readonly Label[];
 }
 
-export interface GaugeOptions<Label extends string> extends MetricOptions<Label> {
-  /** Read at every scrape instead of being set: the whole of what the gauge shows. */
-  readonly read?: () => Iterable<{ readonly labels: LabelValues<Label>; readonly value: number }>;
+export interface Reading<Label extends string> {
+  readonly labels: LabelValues<Label>;
+  readonly value: number;
+}
+
+export interface ReadableOptions<Label extends string> extends MetricOptions<Label> {
+  /**
+   * Read at every scrape instead of being set or added to: the whole of what the metric shows. A counter's values never
+   * fall as long as its labels are there.
+   */
+  readonly read?: () => Iterable<Reading<Label>>;
 }
 
 export interface HistogramOptions<Label extends string> extends MetricOptions<Label> {
@@ -39,14 +47,40 @@ export interface HistogramOptions<Label extends string> extends MetricOptions<La
   readonly buckets?: readonly number[];
 }
 
+export interface HistogramReading<Label extends string> {
+  readonly labels: LabelValues<Label>;
+  /** How many values were at most as large as each bound, and larger than the one before; last, those above all. */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+export interface HistogramReadOptions<Label extends string> extends MetricOptions<Label> {
+  /** Upper bounds in the metric's unit, rising. */
+  readonly buckets: readonly number[];
+  /** As of a counter. */
+  readonly read: () => Iterable<HistogramReading<Label>>;
+}
+
+/** A metric for the reference of metrics. */
+export interface MetricRow {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
 /** Names follow the Prometheus and OpenMetrics rules: lower case, base unit last, `_total` for counters only. */
 export interface Metrics {
-  counter<const Label extends string = never>(name: string, options: MetricOptions<Label>): Counter<Label>;
-  gauge<const Label extends string = never>(name: string, options: GaugeOptions<Label>): Gauge<Label>;
+  counter<const Label extends string = never>(name: string, options: ReadableOptions<Label>): Counter<Label>;
+  gauge<const Label extends string = never>(name: string, options: ReadableOptions<Label>): Gauge<Label>;
   histogram<const Label extends string = never>(name: string, options: HistogramOptions<Label>): Histogram<Label>;
+  /** A histogram that its owner counts by itself, where an `observe` for every value would cost too much. */
+  histogramRead<const Label extends string = never>(name: string, options: HistogramReadOptions<Label>): void;
   /** The Prometheus text format, version 0.0.4. */
   render(): Promise<string>;
   readonly contentType: string;
+  /** Everything that was declared so far, in that order; without what Node tells of itself. */
+  describe(): readonly MetricRow[];
 }
 
 export interface CreateMetricsOptions {
@@ -94,18 +128,37 @@ export function createMetrics(options: CreateMetricsOptions = {}): Metrics {
     };
   }
 
+  const rows: MetricRow[] = [];
+  function declare(name: string, type: MetricRow["type"], { labels = [], help }: MetricOptions<string>): void {
+    checkName(name, type);
+    rows.push({ name, type, labels, help });
+  }
+
   return {
     contentType: registry.contentType,
     render: () => registry.metrics(),
+    describe: () => rows,
     counter(name, metric) {
-      checkName(name, "counter");
+      declare(name, "counter", metric);
       const labelNames = metric.labels ?? [];
-      const counter = new PromCounter({ name, help: metric.help, labelNames: [...labelNames], registers: [registry] });
+      const { read } = metric;
+      const counter: PromCounter = new PromCounter({
+        name,
+        help: metric.help,
+        labelNames: [...labelNames],
+        registers: [registry],
+        ...(read === undefined ? {} : { collect: () => refill(read) }),
+      });
+      function refill(entries: NonNullable<typeof read>): void {
+        counter.reset();
+        const limited = limitLabels(name, labelNames);
+        for (const { labels, value } of entries()) counter.inc(limited(labels), value);
+      }
       const limited = limitLabels(name, labelNames);
       return { add: (labels, amount = 1) => counter.inc(limited(labels), amount) };
     },
     gauge(name, metric) {
-      checkName(name, "gauge");
+      declare(name, "gauge", metric);
       const labelNames = metric.labels ?? [];
       const { read } = metric;
       const limitedForGood = limitLabels(name, labelNames);
@@ -129,7 +182,7 @@ export function createMetrics(options: CreateMetricsOptions = {}): Metrics {
       };
     },
     histogram(name, metric) {
-      checkName(name, "histogram");
+      declare(name, "histogram", metric);
       const labelNames = metric.labels ?? [];
       const histogram = new PromHistogram({
         name,
@@ -141,7 +194,47 @@ export function createMetrics(options: CreateMetricsOptions = {}): Metrics {
       const limited = limitLabels(name, labelNames);
       return { observe: (labels, value) => histogram.observe(limited(labels), value) };
     },
+    histogramRead(name, metric) {
+      declare(name, "histogram", metric);
+      const labelNames = metric.labels ?? [];
+      const { help, buckets, read } = metric;
+      // The library's own histogram takes values one by one only; of a metric the registry asks no more than this.
+      const get = () => {
+        const sums = new Map<string, HistogramReading<string>>();
+        const limited = limitLabels(name, labelNames);
+        for (const reading of read()) {
+          const labels = limited(reading.labels);
+          const key = JSON.stringify(labels);
+          const known = sums.get(key);
+          sums.set(key, known === undefined ? { ...reading, labels } : sumOf(known, reading));
+        }
+        return {
+          name,
+          help,
+          type: "histogram",
+          values: [...sums.values()].flatMap((one) => linesOf(name, buckets, one)),
+        };
+      };
+      registry.registerMetric({ name, help, get } as unknown as PromHistogram);
+    },
   };
+}
+
+function sumOf(a: HistogramReading<string>, b: HistogramReading<string>): HistogramReading<string> {
+  return { labels: a.labels, counts: a.counts.map((count, i) => count + (b.counts[i] ?? 0)), sum: a.sum + b.sum };
+}
+
+function linesOf(name: string, buckets: readonly number[], { labels, counts, sum }: HistogramReading<string>) {
+  let total = 0;
+  const lines = [...buckets, "+Inf"].map((le, i) => {
+    total += counts[i] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: total };
+  });
+  return [
+    ...lines,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: total },
+  ];
 }
 
 function labelRecord<Label extends string>(

@@ -81,3 +81,46 @@ describe("createMetrics", () => {
     assert.deepEqual(await linesOf(other, "cutline_links"), []);
   });
 });
+
+describe("metrics that their owner counts", () => {
+  it("reads counters at every scrape", async () => {
+    const metrics = createMetrics();
+    let frames = 1;
+    metrics.counter("cutline_frames_total", { help: "Frames.", read: () => [{ labels: {}, value: frames }] });
+    assert.deepEqual(await linesOf(metrics, "cutline_frames_total"), ["cutline_frames_total 1"]);
+    frames = 5;
+    assert.deepEqual(await linesOf(metrics, "cutline_frames_total"), ["cutline_frames_total 5"]);
+  });
+
+  it("reads histograms as counts between bounds, and adds up what exceeds the combinations kept", async () => {
+    const metrics = createMetrics({ labelSetsMax: 1 });
+    metrics.histogramRead("cutline_call_duration_seconds", {
+      help: "Calls.",
+      labels: ["peer"],
+      buckets: [0.1, 1],
+      read: () => [
+        { labels: { peer: "a" }, counts: [1, 2, 3], sum: 9.5 },
+        { labels: { peer: "b" }, counts: [1, 0, 0], sum: 0.5 },
+        { labels: { peer: "c" }, counts: [0, 0, 1], sum: 2 },
+      ],
+    });
+    assert.deepEqual(await linesOf(metrics, "cutline_call_duration_seconds"), [
+      'cutline_call_duration_seconds_bucket{peer="a",le="0.1"} 1',
+      'cutline_call_duration_seconds_bucket{peer="a",le="1"} 3',
+      'cutline_call_duration_seconds_bucket{peer="a",le="+Inf"} 6',
+      'cutline_call_duration_seconds_sum{peer="a"} 9.5',
+      'cutline_call_duration_seconds_count{peer="a"} 6',
+      'cutline_call_duration_seconds_bucket{peer="other",le="0.1"} 1',
+      'cutline_call_duration_seconds_bucket{peer="other",le="1"} 1',
+      'cutline_call_duration_seconds_bucket{peer="other",le="+Inf"} 2',
+      'cutline_call_duration_seconds_sum{peer="other"} 2.5',
+      'cutline_call_duration_seconds_count{peer="other"} 2',
+    ]);
+  });
+
+  it("describes what was declared", () => {
+    const metrics = createMetrics();
+    metrics.gauge("cutline_links", { help: "Links.", labels: ["peer"] });
+    assert.deepEqual(metrics.describe(), [{ name: "cutline_links", type: "gauge", labels: ["peer"], help: "Links." }]);
+  });
+});

@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { defaultSnapshotPolicy } from "@cutline/protocol";
 import {
-  CutlineError,
   createLifecycle,
   createMetrics,
   type Lifecycle,
   type Logger,
+  type Metrics,
+  openCredentials,
   type StopOutcome,
+  type TlsCredentials,
 } from "@cutline/runtime";
 import { AgentServer, defaultAgentsLimits } from "./agents/server.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -17,6 +20,7 @@ import { nowMs } from "./driver/clock.ts";
 import { Driver } from "./driver/driver.ts";
 import { defaultDriverLimits } from "./driver/limits.ts";
 import { createHttp } from "./http/app.ts";
+import { openController } from "./kubernetes/open.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/port.ts";
 
@@ -42,7 +46,8 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
   let starting: Promise<Lifecycle> | undefined;
 
   async function startAll(): Promise<Lifecycle> {
-    const tls = await readTls(config);
+    const metrics = createMetrics({ nodeMetrics: true });
+    const credentials = await openCredentials({ config, self: { kind: "coordinator" }, logger, metrics });
     const descriptorSet = config.descriptorSetFile === undefined ? undefined : await readFile(config.descriptorSetFile);
     await makeFolder(config.storeUrl);
     const store = await openStore({
@@ -53,11 +58,13 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
       sizeBytesMax: config.storeSizeBytesMax,
     });
     try {
-      const { driver, agents, http } = compose(config, { logger, store, tls, descriptorSet });
+      const surroundings = { logger, metrics, store, credentials, descriptorSet };
+      const { driver, agents, http, controller } = compose(config, surroundings);
       const lifecycle = createLifecycle({
         logger,
         stopMsMax: config.stopGraceMs,
         parts: [
+          { name: "certificate", start: () => credentials?.watch(), stop: () => credentials?.stop() },
           { name: "store", start: () => undefined, stop: () => store.close() },
           { name: "driver", start: () => driver.begin(), stop: () => driver.end() },
           { name: "agents", start: () => agents.start(), stop: () => agents.stop() },
@@ -66,13 +73,17 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
             start: async () => void (await http.listen({ host: config.httpHost, port: config.httpPort })),
             stop: () => http.close(),
           },
+          { name: "kubernetes", start: () => controller?.start(), stop: () => controller?.stop() },
         ],
       });
       await lifecycle.start();
       const { port } = http.server.address() as AddressInfo;
       httpAddress = `http://${config.httpHost}:${port}`;
       grpcAddress = agents.address;
-      logger.info({ httpAddress, grpcAddress, tls: tls !== undefined }, "coordinator serves");
+      logger.info(
+        { httpAddress, grpcAddress, tls: credentials === undefined ? "off" : "mutual" },
+        "coordinator serves",
+      );
       return lifecycle;
     } catch (error) {
       // Closing twice is harmless, and the life cycle may not have come to it.
@@ -102,15 +113,16 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
 interface Surroundings {
   readonly logger: Logger;
   readonly store: Store;
-  readonly tls: Awaited<ReturnType<typeof readTls>>;
+  readonly metrics: Metrics;
+  readonly credentials: TlsCredentials | undefined;
   readonly descriptorSet: Buffer | undefined;
 }
 
-function compose(config: CoordinatorConfig, { logger, store, tls, descriptorSet }: Surroundings) {
-  const metrics = createMetrics({ nodeMetrics: true });
+function compose(config: CoordinatorConfig, { logger, metrics, store, credentials, descriptorSet }: Surroundings) {
+  const holder = randomUUID();
   const driver = new Driver({
     store,
-    holder: randomUUID(),
+    holder,
     limits: { ...defaultDriverLimits, ...driverLimitsOf(config) },
     policy: { ...defaultSnapshotPolicy, graceMs: config.graceMs },
     nowMs,
@@ -122,7 +134,8 @@ function compose(config: CoordinatorConfig, { logger, store, tls, descriptorSet 
     {
       host: config.agentsHost,
       port: config.agentsPort,
-      ...(tls === undefined ? {} : { tls }),
+      credentials,
+      metrics,
       nowMs,
       logger,
       limits: { ...defaultAgentsLimits, heartbeatMs, graceMs, agentsMax },
@@ -138,7 +151,16 @@ function compose(config: CoordinatorConfig, { logger, store, tls, descriptorSet 
     limits: { closeGraceMs: Math.floor(config.stopGraceMs / 2) },
     ...(descriptorSet === undefined ? {} : { descriptorSet }),
   });
-  return { driver, agents, http };
+  const controller = openController(config, {
+    snapshots: driver,
+    term: () => driver.term(),
+    holder,
+    instance: hostname(),
+    nowMs,
+    logger,
+    metrics,
+  });
+  return { driver, agents, http, controller };
 }
 
 function driverLimitsOf(config: CoordinatorConfig) {
@@ -156,18 +178,6 @@ function driverLimitsOf(config: CoordinatorConfig) {
     leaseMs,
     settleMs,
   };
-}
-
-async function readTls(config: CoordinatorConfig) {
-  const { agentsTlsCaFile: ca, agentsTlsCertFile: cert, agentsTlsKeyFile: key } = config;
-  if (ca === undefined && cert === undefined && key === undefined) return undefined;
-  if (ca === undefined || cert === undefined || key === undefined) {
-    throw new CutlineError(
-      "TlsIncomplete",
-      "CUTLINE_AGENTS_TLS_CA_FILE, CUTLINE_AGENTS_TLS_CERT_FILE and CUTLINE_AGENTS_TLS_KEY_FILE go together; set all or none",
-    );
-  }
-  return { ca: await readFile(ca), cert: await readFile(cert), key: await readFile(key) };
 }
 
 /** The embedded store makes its file, not its folder. */

@@ -1,9 +1,22 @@
-import { type ConfigOf, choice, defineConfig, integer, logLevels, text } from "@cutline/runtime";
+import {
+  type ConfigOf,
+  choice,
+  defineConfig,
+  flag,
+  integer,
+  list,
+  logLevels,
+  text,
+  tlsSettings,
+} from "@cutline/runtime";
 import { defaultAgentsLimits } from "./agents/server.ts";
 import { defaultDriverLimits } from "./driver/limits.ts";
+import { defaultControllerLimits } from "./kubernetes/limits.ts";
 
 const driver = defaultDriverLimits;
 const agents = defaultAgentsLimits;
+const controller = defaultControllerLimits;
+const dnsLabel = { pattern: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, patternDoc: "a DNS label" };
 
 /** Everything that can be set from outside. */
 export const coordinatorConfig = defineConfig({
@@ -12,11 +25,7 @@ export const coordinatorConfig = defineConfig({
   httpPort: integer("CUTLINE_HTTP_PORT", { default: 7400, max: 65_535, unit: "port", doc: "0: any free port." }),
   agentsHost: text("CUTLINE_AGENTS_HOST", { default: "127.0.0.1", doc: "Where agents attach (gRPC)." }),
   agentsPort: integer("CUTLINE_AGENTS_PORT", { default: 7401, max: 65_535, unit: "port", doc: "0: any free port." }),
-  agentsTlsCaFile: text("CUTLINE_AGENTS_TLS_CA_FILE", {
-    doc: "PEM file that agents' certificates are checked against. All three TLS files or none; none: plain TCP.",
-  }),
-  agentsTlsCertFile: text("CUTLINE_AGENTS_TLS_CERT_FILE", { doc: "PEM file of this coordinator's certificate." }),
-  agentsTlsKeyFile: text("CUTLINE_AGENTS_TLS_KEY_FILE", { doc: "PEM file of this coordinator's private key." }),
+  ...tlsSettings,
   storeUrl: text("CUTLINE_STORE_URL", {
     default: "file:.cutline/coordinator.db",
     doc: "file:PATH for one machine; redis:, rediss: or redis+sentinel: URL for several.",
@@ -109,6 +118,44 @@ export const coordinatorConfig = defineConfig({
     doc: "After a take-over: how long the directory and new attempts wait for the agents to come back.",
   }),
   agentsMax: integer("CUTLINE_AGENTS_MAX", { default: agents.agentsMax, min: 1, doc: "Agents attached at a time." }),
+  kubernetes: flag("CUTLINE_KUBERNETES", {
+    default: false,
+    doc: "Works on the GlobalSnapshots and GlobalSnapshotSchedules of a cluster.",
+  }),
+  kubeconfig: text("CUTLINE_KUBERNETES_KUBECONFIG", {
+    doc: "A kubeconfig file; not set: the pod's service account.",
+  }),
+  kubernetesNamespaces: list("CUTLINE_KUBERNETES_NAMESPACES", {
+    ...dnsLabel,
+    doc: "Whose objects are worked on; not set: those of all namespaces, which takes a ClusterRole.",
+  }),
+  kubernetesLeaseName: text("CUTLINE_KUBERNETES_LEASE_NAME", {
+    ...dnsLabel,
+    default: "cutline-coordinator",
+    doc: "The Lease that the replicas share.",
+  }),
+  kubernetesLeaseNamespace: text("CUTLINE_KUBERNETES_LEASE_NAMESPACE", {
+    ...dnsLabel,
+    doc: "Where that Lease is; not set: the namespace of the pod, or of the kubeconfig's context.",
+  }),
+  kubernetesLeaseMs: integer("CUTLINE_KUBERNETES_LEASE_MS", {
+    default: controller.leaseMs,
+    min: 1_000,
+    unit: "ms",
+    doc: "How long that Lease holds without renewal; a replica with a higher term takes it at once.",
+  }),
+  kubernetesRelistMs: integer("CUTLINE_KUBERNETES_RELIST_MS", {
+    default: controller.relistMs,
+    min: 1_000,
+    unit: "ms",
+    doc: "Everything is listed anew so often, whatever the watch says.",
+  }),
+  kubernetesAlarmMs: integer("CUTLINE_KUBERNETES_ALARM_MS", {
+    default: controller.alarmMs,
+    min: 1_000,
+    unit: "ms",
+    doc: "The API server was not heard for so long: an error in the log.",
+  }),
   stopGraceMs: integer("CUTLINE_STOP_GRACE_MS", {
     default: 10_000,
     unit: "ms",

@@ -1,2 +1,4 @@
 export { type Coordinator, type CoordinatorOptions, createCoordinator } from "./app.ts";
 export { type CoordinatorConfig, coordinatorConfig } from "./config.ts";
+export { leaseRules, watchedRules } from "./kubernetes/permissions.ts";
+export { scheduleDefinition, snapshotDefinition } from "./kubernetes/resources/definitions.ts";

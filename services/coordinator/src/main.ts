@@ -1,4 +1,4 @@
-import { createLogger, loadConfig, renderConfigProblems, runUntilSignal } from "@cutline/runtime";
+import { createLogger, loadConfig, renderConfigProblems, runUntilSignal, TlsError } from "@cutline/runtime";
 import { createCoordinator } from "./app.ts";
 import { coordinatorConfig } from "./config.ts";
 
@@ -26,6 +26,6 @@ try {
   await coordinator.start();
 } catch (error) {
   logger.error({ error }, "coordinator did not start");
-  process.exit(1);
+  process.exit(error instanceof TlsError ? exitBadConfig : 1);
 }
 await ended;

@@ -41,7 +41,10 @@ export interface LinkWelcome {
 }
 
 export interface LinkRefusal {
-  /** In the handshake VERSION, INCARNATION, UNKNOWN_LINK, IDENTITY, STALE or CLOSED; later CLOSED: the sender has given the link up. */
+  /**
+   * In the handshake VERSION, INCARNATION, UNKNOWN_LINK, IDENTITY, STALE, CLOSED, CERTIFICATE_... or PEER_IS_PLAIN;
+   * later CLOSED: the sender has given the link up.
+   */
   code: string;
   message: string;
 }

@@ -4,7 +4,7 @@ import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import { checkHello } from "./hello.ts";
 import { OutgoingQueue } from "./outgoing-queue.ts";
 
-type AttachCall = ServerDuplexStream<AgentMessage, CoordinatorMessage>;
+export type AttachCall = ServerDuplexStream<AgentMessage, CoordinatorMessage>;
 
 /** One agent's open stream. */
 export interface AgentStream {
@@ -19,7 +19,7 @@ export interface AgentStream {
 export interface AttachSink {
   nowMs(): number;
   /** `undefined`: welcome. Else the stream ends with this status. */
-  refuse(): { readonly code: status; readonly details: string } | undefined;
+  refuse(call: AttachCall, processId: string): { readonly code: status; readonly details: string } | undefined;
   opened(stream: AgentStream, hello: AgentHello): void;
   received(stream: AgentStream, body: NonNullable<AgentMessage["body"]>): void;
   /** The stream broke or was closed. Not called after `close`. */
@@ -73,7 +73,7 @@ export function serveAttach(call: AttachCall, sink: AttachSink, limits: AttachLi
       close(verdict.outcome === "wrongVersion" ? status.FAILED_PRECONDITION : status.INVALID_ARGUMENT, verdict.message);
       return;
     }
-    const refusal = sink.refuse();
+    const refusal = sink.refuse(call, hello.processId);
     if (refusal !== undefined) {
       close(refusal.code, refusal.details);
       return;

@@ -1,9 +1,20 @@
-import type { ChannelReport, CutReport, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
+import type {
+  AgentHello,
+  AgentStatus,
+  ChannelReport,
+  CutReport,
+  EndSnapshot,
+  StartSnapshot,
+} from "@cutline/proto/control";
 import type { Reason, SnapshotRef } from "@cutline/proto/snapshot";
+import type { KnownProcess } from "@cutline/protocol";
 import type { PartInfo, PartKind } from "../store/port.ts";
 
 /** The version of the agents' protocol that this coordinator speaks. */
 export const protocolVersion = 1;
+
+/** A process of the directory. */
+export type KnownAgent = KnownProcess<AgentHello, AgentStatus>;
 
 interface AgentProcess {
   readonly id: string;

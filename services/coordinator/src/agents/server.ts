@@ -1,9 +1,17 @@
-import { type AgentHello, type AgentMessage, type ControlServer, ControlService } from "@cutline/proto/control";
+import {
+  type AgentHello,
+  type AgentMessage,
+  type AgentStatus,
+  type ControlServer,
+  ControlService,
+  type Directory,
+} from "@cutline/proto/control";
 import type { Reason, SnapshotRef } from "@cutline/proto/snapshot";
-import { CutlineError, type Logger } from "@cutline/runtime";
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { type AgentStream, serveAttach } from "./attach.ts";
-import { AgentDirectory } from "./directory.ts";
+import { Attendance, directoryVersion, endedMeanwhile } from "@cutline/protocol";
+import { type Logger, type Metrics, RefusalLog, type TlsCredentials } from "@cutline/runtime";
+import { Server, status } from "@grpc/grpc-js";
+import { type AgentStream, type AttachCall, serveAttach } from "./attach.ts";
+import { Entrance } from "./entrance.ts";
 import type { AgentEvents } from "./port.ts";
 import { receivePart, type UploadRefusal, uploadStatusOf } from "./upload.ts";
 
@@ -11,8 +19,9 @@ export interface AgentsOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** PEM; mutual TLS. Absent: plain TCP. */
-  readonly tls?: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
+  /** Mutual TLS. Absent: plain TCP. */
+  readonly credentials?: TlsCredentials | undefined;
+  readonly metrics?: Metrics;
   readonly nowMs: () => number;
   readonly logger: Logger;
   readonly limits: AgentsLimits;
@@ -33,8 +42,12 @@ export interface AgentsLimits {
   readonly agentMessageBytesMax: number;
   /** How long an agent may take to say who it is. Default 5000 ms. */
   readonly helloTimeoutMs: number;
+  /** How long a connection may take to its first bytes, and from there to the end of the TLS handshake. Default 5000 ms. */
+  readonly handshakeTimeoutMs: number;
   /** How long an upload may keep the coordinator waiting for its next message. Default 30000 ms. */
   readonly uploadSilenceMs: number;
+  /** Links, reasons and peers of the environment that one status of an agent lists, of each. Default 10000. */
+  readonly statusEntriesMax: number;
 }
 
 export const defaultAgentsLimits: AgentsLimits = {
@@ -45,29 +58,32 @@ export const defaultAgentsLimits: AgentsLimits = {
   agentsMax: 2_000,
   agentMessageBytesMax: 16 * 1024 * 1024,
   helloTimeoutMs: 5_000,
+  handshakeTimeoutMs: 5_000,
   uploadSilenceMs: 30_000,
+  statusEntriesMax: 10_000,
 };
 
 /** How long calls may take to end when the server stops. */
 const drainMs = 500;
+/** An agent that comes back may be there twice for a while. */
+const connectionsPerAgentMax = 2;
 
 /** The Control service: agents attach here and upload parts. */
 export class AgentServer {
-  readonly directory = new AgentDirectory();
   readonly #options: AgentsOptions;
   readonly #events: AgentEvents;
-  readonly #streams = new Map<string, AgentStream>();
+  /** What decides who is attached, and what of the directory is said when. */
+  readonly #attendance: Attendance<AgentStream, AgentHello, AgentStatus>;
   readonly #server: Server;
+  readonly #entrance: Entrance;
   #heartbeatTimer: NodeJS.Timeout | undefined;
-  #pushedChanges = 0;
   #pushScheduled = false;
-  #settledAtMs = 0;
-  #beatAtMs = 0;
   #port = 0;
 
   constructor(options: AgentsOptions, events: AgentEvents) {
     this.#options = options;
     this.#events = events;
+    this.#attendance = new Attendance(options.limits, options.nowMs());
     // Channelz stays on: without it, grpc-js does not know its sessions, and forceShutdown leaves them open.
     this.#server = new Server({
       "grpc.max_receive_message_length": options.limits.agentMessageBytesMax,
@@ -77,7 +93,7 @@ export class AgentServer {
     const handlers: ControlServer = {
       attach: (call) => serveAttach(call, this.#attachSink, options.limits, options.logger),
       upload: (call, callback) => {
-        receivePart(call, events, options.limits).then(
+        receivePart(call, events, options.limits, (processId) => this.#entrance.check(call, processId)).then(
           (response) => callback(null, response),
           (error: unknown) => {
             const refused = uploadStatusOf(error);
@@ -88,6 +104,17 @@ export class AgentServer {
       },
     };
     this.#server.addService(ControlService, handlers);
+    const { credentials, limits, logger, metrics, nowMs } = options;
+    this.#entrance = new Entrance(this.#server, {
+      credentials,
+      refusals: new RefusalLog({ logger, metrics, now: nowMs }),
+      handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      connectionsMax: connectionsPerAgentMax * limits.agentsMax,
+    });
+  }
+
+  get directory() {
+    return this.#attendance.directory;
   }
 
   /** `host:port`, once started. */
@@ -96,24 +123,15 @@ export class AgentServer {
   }
 
   async start(): Promise<void> {
-    const { host, port, tls } = this.#options;
-    const credentials =
-      tls === undefined
-        ? ServerCredentials.createInsecure()
-        : ServerCredentials.createSsl(tls.ca, [{ cert_chain: tls.cert, private_key: tls.key }], true);
-    this.#port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(new CutlineError("BindFailed", `agents cannot be served on ${host}:${port}`, { cause: error }));
-      });
-    });
-    this.#beatAtMs = this.#options.nowMs();
+    const { host, port } = this.#options;
+    this.#port = await this.#entrance.listen(host, port);
     this.#heartbeatTimer = setInterval(() => this.#beat(), this.#options.limits.heartbeatMs);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#heartbeatTimer);
     this.dismiss("the coordinator stops");
+    this.#entrance.stopListening();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         this.#server.forceShutdown();
@@ -124,39 +142,38 @@ export class AgentServer {
         resolve();
       });
     });
+    this.#entrance.close();
   }
 
-  /** Called when this replica begins to lead. The agents of an earlier leader are listed when they are there again. */
+  /** Called when this replica begins to lead. The directory is kept back until `settledAtMs`. */
   lead(settledAtMs: number): void {
-    this.directory.clear();
-    this.#pushedChanges = 0;
-    this.#settledAtMs = settledAtMs;
+    this.#attendance.lead(settledAtMs);
     const settleMs = settledAtMs - this.#options.nowMs();
     if (settleMs > 0) setTimeout(() => this.#pushSoon(), settleMs).unref();
   }
 
   /** Sends every agent away: this replica does not lead, or stops. */
   dismiss(details: string): void {
-    for (const stream of this.#streams.values()) stream.close(status.UNAVAILABLE, details);
-    this.#streams.clear();
-    this.directory.clear();
+    for (const stream of this.#attendance.dismiss()) stream.close(status.UNAVAILABLE, details);
   }
 
   /** To one process; dropped when it is not attached: its next welcome tells it. */
   send(processId: string, body: Parameters<AgentStream["queue"]["send"]>[0]): void {
-    this.#streams.get(processId)?.queue.send(body);
+    this.#attendance.find(processId)?.queue.send(body);
   }
 
   sendAll(body: Parameters<AgentStream["queue"]["send"]>[0]): void {
-    for (const stream of [...this.#streams.values()]) stream.queue.send(body);
+    for (const stream of this.#attendance.streams()) stream.queue.send(body);
   }
 
   readonly #attachSink = {
     nowMs: () => this.#options.nowMs(),
-    refuse: () => {
+    refuse: (call: AttachCall, processId: string) => {
       const { agentsMax } = this.#options.limits;
+      const impostor = this.#entrance.check(call, processId);
+      if (impostor !== undefined) return impostor;
       if (this.#events.term() === undefined) return { code: status.UNAVAILABLE, details: "not leading" };
-      if (this.#streams.size < agentsMax) return undefined;
+      if (this.#attendance.size < agentsMax) return undefined;
       return { code: status.RESOURCE_EXHAUSTED, details: `${agentsMax} agents are attached already` };
     },
     opened: (stream: AgentStream, hello: AgentHello) => this.#opened(stream, hello),
@@ -167,19 +184,16 @@ export class AgentServer {
   #opened(stream: AgentStream, hello: AgentHello): void {
     const { processId, incarnation } = stream;
     const { logger, limits } = this.#options;
-    const before = this.#streams.get(processId);
+    const before = this.#attendance.greet(hello, this.#options.nowMs());
     if (before !== undefined) {
-      this.#streams.delete(processId);
       logger.info({ processId, incarnation, before: before.incarnation }, "agent stream replaced");
       before.close(status.ABORTED, "another stream of this process took its place");
     }
-    this.directory.attach(hello, this.#options.nowMs());
     logger.info(
       { processId, incarnation, agentVersion: hello.agentVersion, captureSource: hello.captureSource },
       "agent attached",
     );
     const { captureSource, labels } = hello;
-    // Before the stream is listed: what this sets off reaches the agent by its welcome, which must come first.
     this.#events.attached({ id: processId, incarnation, captureSource, labels });
     const term = this.#events.term() ?? 0;
     const running = this.#events.running(processId, incarnation);
@@ -187,12 +201,10 @@ export class AgentServer {
       $case: "welcome",
       value: { term, heartbeatMs: limits.heartbeatMs, directory: this.#directoryFor(term), running },
     });
-    this.#streams.set(processId, stream);
+    this.#attendance.welcomed(stream);
     this.#pushSoon();
-    const known = new Set(running.map(({ ref }) => `${ref?.snapshotId}/${ref?.attempt}`));
-    for (const ref of hello.openSnapshots) {
-      if (!known.has(`${ref.snapshotId}/${ref.attempt}`)) void this.#tellEnd(stream, ref);
-    }
+    const refs = running.flatMap(({ ref }) => ref ?? []);
+    for (const ref of endedMeanwhile(hello.openSnapshots, refs)) void this.#tellEnd(stream, ref);
   }
 
   async #tellEnd(stream: AgentStream, ref: SnapshotRef): Promise<void> {
@@ -223,7 +235,7 @@ export class AgentServer {
         return;
       }
       case "status":
-        this.directory.setStatus(processId, incarnation, body.value);
+        this.directory.setStatus(processId, incarnation, this.#bounded(stream, body.value));
         return;
       case "leaving":
         this.#leave(stream);
@@ -231,6 +243,16 @@ export class AgentServer {
       case "heartbeat":
         return;
     }
+  }
+
+  /** What is too long to be kept is not kept, and the topology says so; snapshots need none of it. */
+  #bounded({ processId }: AgentStream, value: AgentStatus): AgentStatus {
+    const { statusEntriesMax } = this.#options.limits;
+    const [links, reasons, environment] = [value.links.length, value.reasons.length, value.environment.length];
+    if (Math.max(links, reasons, environment) <= statusEntriesMax) return value;
+    const message = `the agent listed ${links} links, ${reasons} reasons and ${environment} peers; statusEntriesMax = ${statusEntriesMax} of each are kept`;
+    this.#options.logger.warn({ processId, reason: message }, "status of an agent not kept");
+    return { ready: false, reasons: [{ code: "StatusTooLarge", message, processId }], links: [], environment: [] };
   }
 
   /** After a take-over or an end, refused uploads are the rule; what the store or this program did wrong is not. */
@@ -250,8 +272,7 @@ export class AgentServer {
 
   #leave(stream: AgentStream): void {
     const { processId, incarnation } = stream;
-    if (this.#streams.get(processId) === stream) this.#streams.delete(processId);
-    this.directory.remove(processId, incarnation);
+    this.#attendance.leave(stream);
     this.#options.logger.info({ processId, incarnation }, "agent left");
     this.#events.left(processId, incarnation);
     stream.close(status.OK, "");
@@ -260,10 +281,8 @@ export class AgentServer {
 
   #broken(stream: AgentStream, reason: string): void {
     const { processId, incarnation } = stream;
-    if (this.#streams.get(processId) !== stream) return;
-    this.#streams.delete(processId);
+    if (this.#attendance.broken(stream) === "stale") return;
     this.#options.logger.warn({ processId, incarnation, reason }, "agent detached");
-    // The grace period of the snapshots begins, and so ends, no later than that of the directory.
     this.#events.detached(processId, incarnation);
     this.directory.detach(processId, incarnation, this.#options.nowMs());
   }
@@ -271,20 +290,13 @@ export class AgentServer {
   #beat(): void {
     const { limits, logger } = this.#options;
     const nowMs = this.#options.nowMs();
-    const silentMs = limits.heartbeatMs * limits.heartbeatsMissedMax;
-    // While this program stood still it heard nobody: what agents said then is still to be read.
-    const stoodStillMs = nowMs - this.#beatAtMs - limits.heartbeatMs;
-    this.#beatAtMs = nowMs;
-    if (stoodStillMs > limits.heartbeatMs) {
-      for (const stream of this.#streams.values()) stream.lastHeardMs += stoodStillMs;
+    for (const stream of this.#attendance.silent(nowMs)) {
+      this.#broken(stream, "heartbeats missed");
+      const silentMs = limits.heartbeatMs * limits.heartbeatsMissedMax;
+      stream.close(status.UNAVAILABLE, `nothing heard for ${silentMs} ms`);
     }
-    for (const stream of [...this.#streams.values()]) {
-      if (nowMs - stream.lastHeardMs > silentMs) {
-        this.#broken(stream, "heartbeats missed");
-        stream.close(status.UNAVAILABLE, `nothing heard for ${silentMs} ms`);
-      } else stream.queue.send({ $case: "heartbeat", value: {} });
-    }
-    const lost = this.directory.expire(nowMs, limits.graceMs);
+    this.sendAll({ $case: "heartbeat", value: {} });
+    const lost = this.#attendance.expire(nowMs);
     for (const { hello } of lost) {
       logger.warn({ processId: hello.processId, incarnation: hello.incarnation }, "agent lost");
     }
@@ -300,15 +312,25 @@ export class AgentServer {
     setImmediate(() => {
       this.#pushScheduled = false;
       const term = this.#events.term();
-      const value = term === undefined ? undefined : this.#directoryFor(term);
-      if (value === undefined || this.#pushedChanges === this.directory.changes) return;
-      this.#pushedChanges = this.directory.changes;
-      this.sendAll({ $case: "directory", value });
+      if (term === undefined || this.#attendance.pushDirectory(this.#options.nowMs()) === "notDue") return;
+      this.sendAll({ $case: "directory", value: this.#directoryOf(term) });
     });
   }
 
-  #directoryFor(term: number) {
-    return this.#options.nowMs() < this.#settledAtMs ? undefined : this.directory.toMessage(term);
+  #directoryFor(term: number): Directory | undefined {
+    return this.#attendance.isSettled(this.#options.nowMs()) ? this.#directoryOf(term) : undefined;
+  }
+
+  #directoryOf(term: number): Directory {
+    return {
+      version: directoryVersion(term, this.directory.changes),
+      processes: this.directory.list().map(({ hello }) => ({
+        processId: hello.processId,
+        incarnation: hello.incarnation,
+        linkAddress: hello.linkAddress,
+        authorities: hello.authorities,
+      })),
+    };
   }
 }
 

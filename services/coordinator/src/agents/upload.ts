@@ -29,12 +29,14 @@ class UploadStatus extends Error {
 
 /**
  * Receives one part: header, chunks, end. The next chunk is taken from the network only after the store has taken the one
- * before. Rejects with an error that `uploadStatusOf` turns into a gRPC status.
+ * before. `refusalFor`: whether the caller may speak for a process. Rejects with an error that `uploadStatusOf` turns into
+ * a gRPC status.
  */
 export async function receivePart(
   call: ServerReadableStream<UploadRequest, UploadResponse>,
   events: Pick<AgentEvents, "admit">,
   { uploadSilenceMs }: UploadLimits,
+  refusalFor: (processId: string) => { readonly code: status; readonly details: string } | undefined,
 ): Promise<UploadResponse> {
   call.on("cancelled", () => call.destroy(new UploadStatus(status.CANCELLED, "the agent gave the upload up")));
   const messages = call[Symbol.asyncIterator]() as AsyncIterator<UploadRequest>;
@@ -50,6 +52,8 @@ export async function receivePart(
   };
   const first = await next();
   if (first?.$case !== "header") throw new UploadStatus(status.INVALID_ARGUMENT, "an upload begins with its header");
+  const impostor = refusalFor(first.value.processId);
+  if (impostor !== undefined) throw new UploadStatus(impostor.code, impostor.details);
   const admission = events.admit(offerOf(first.value));
   switch (admission.outcome) {
     case "refused":

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Snapshot } from "@cutline/proto/snapshot";
-import type { Inheritance, SnapshotDocument, SnapshotSpec } from "@cutline/protocol";
+import type { SnapshotDocument, StoredSnapshot } from "@cutline/protocol";
 import { timeOf, timeText } from "./clock.ts";
 
 /** The stored and served form of a document. */
@@ -53,8 +53,10 @@ export function toPublished(document: SnapshotDocument, certificateText: string,
 }
 
 /** What a new leader goes on with. */
-export function inherit(snapshot: Snapshot, nowMs: number): { spec: SnapshotSpec; inherited: Inheritance } {
+export function inherit(snapshot: Snapshot, nowMs: number): StoredSnapshot {
   return {
+    phase: snapshot.phase,
+    term: snapshot.term,
     spec: {
       id: snapshot.id,
       createdAtMs: timeOf(snapshot.createdAt) ?? nowMs,
@@ -82,12 +84,6 @@ export function inherit(snapshot: Snapshot, nowMs: number): { spec: SnapshotSpec
       })),
     },
   };
-}
-
-const terminalPhases: ReadonlySet<string> = new Set(["Completed", "Failed", "Aborted"]);
-
-export function isTerminal(snapshot: Snapshot): boolean {
-  return terminalPhases.has(snapshot.phase);
 }
 
 export const runningPhases = ["Pending", "Cutting", "Collecting", "Verifying"] as const;

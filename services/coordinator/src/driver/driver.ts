@@ -1,10 +1,11 @@
 import type { EndSnapshot, StartSnapshot } from "@cutline/proto/control";
 import type { Snapshot, SnapshotRef } from "@cutline/proto/snapshot";
 import {
-  createSnapshotState,
   documentOf,
   type EndOutcome,
-  restoreSnapshotState,
+  endOfAttempt,
+  Lead,
+  type LeaseSuccession,
   runningFor,
   type SnapshotHappening,
   type SnapshotPolicy,
@@ -12,12 +13,10 @@ import {
   type SnapshotState,
 } from "@cutline/protocol";
 import { describeError, type Logger, type Metrics } from "@cutline/runtime";
-import type { KnownProcess } from "../agents/directory.ts";
-import type { AgentEvents, PartOffer } from "../agents/port.ts";
+import type { AgentEvents, KnownAgent, PartOffer } from "../agents/port.ts";
 import type { Snapshots, StartOutcome, StartRequest } from "../snapshots.ts";
-import { type ListPage, type ListQuery, type Store, StoreError, type Succession } from "../store/port.ts";
-import { refusalOf } from "./admission.ts";
-import { inherit, isTerminal, toSnapshot } from "./documents.ts";
+import { type CreateOutcome, type ListPage, type ListQuery, type Store, StoreError } from "../store/port.ts";
+import { inherit, toSnapshot } from "./documents.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { newSnapshotId } from "./ids.ts";
 import { fenced, Leadership } from "./leadership.ts";
@@ -25,13 +24,13 @@ import type { DriverLimits } from "./limits.ts";
 import { type DriverMetrics, driverMetrics } from "./metrics.ts";
 import { removeOld } from "./retention.ts";
 import { Session } from "./session.ts";
-import { findOrphans } from "./takeover.ts";
+import { findRunning } from "./takeover.ts";
 import { topologyOf } from "./topology.ts";
 import { Uploads } from "./uploads.ts";
 
 /** The agents, as far as the driver needs them. */
 export interface AgentsPort {
-  readonly directory: { list(): readonly KnownProcess[] };
+  readonly directory: { list(): readonly KnownAgent[]; attached(): ReadonlySet<string> };
   /** The directory is kept back until `settledAtMs`. */
   lead(settledAtMs: number): void;
   dismiss(details: string): void;
@@ -53,19 +52,13 @@ export interface DriverOptions {
 /** Drives all snapshots while this replica leads. */
 export class Driver implements Snapshots, AgentEvents {
   readonly #options: DriverOptions;
+  /** What decides whether this replica leads, and what it drives. */
+  readonly #lead: Lead<Session>;
   readonly #leadership: Leadership;
-  readonly #sessions = new Map<string, Session>();
-  /** Ids whose document is being created: they count as running. */
-  readonly #starting = new Set<string>();
   readonly #keys = new IdempotencyKeys();
   readonly #metrics: DriverMetrics;
   readonly #uploads: Uploads;
   #agents: AgentsPort | undefined;
-  #hasLed = false;
-  /** After a take-over: when the agents have had time to come back. */
-  #settledAtMs = 0;
-  #lastCreatedAtMs: number | undefined;
-  #lastStartMs: number | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
   #housekeeping: Promise<void> = Promise.resolve();
@@ -73,10 +66,11 @@ export class Driver implements Snapshots, AgentEvents {
   constructor(options: DriverOptions) {
     const { store, holder, limits, nowMs, logger, metrics } = options;
     this.#options = options;
+    this.#lead = new Lead(limits.leaseMs, options.policy);
     this.#leadership = new Leadership({
+      lease: this.#lead.lease,
       store,
       holder,
-      leaseMs: limits.leaseMs,
       nowMs,
       logger,
       onGained: (term, succession) => this.#gain(term, succession),
@@ -84,7 +78,7 @@ export class Driver implements Snapshots, AgentEvents {
     });
     this.#metrics = driverMetrics(metrics, {
       agents: () => this.#agents?.directory.list().length ?? 0,
-      running: () => this.#sessions.size,
+      running: () => this.#lead.sessions().length,
       leading: () => this.term() !== undefined,
     });
     this.#uploads = new Uploads({ store, limits, nowMs, metrics: this.#metrics });
@@ -106,14 +100,14 @@ export class Driver implements Snapshots, AgentEvents {
   async end(): Promise<void> {
     clearInterval(this.#tickTimer);
     clearInterval(this.#housekeepingTimer);
-    const sessions = [...this.#sessions.values()];
+    const sessions = this.#lead.sessions();
     await this.#housekeeping;
     await Promise.all(sessions.map((session) => session.stop()));
     await this.#leadership.stop();
   }
 
   term(): number | undefined {
-    return this.#leadership.term();
+    return this.#lead.term(this.#options.nowMs());
   }
 
   // Snapshots
@@ -129,40 +123,35 @@ export class Driver implements Snapshots, AgentEvents {
     const known = knownId === undefined ? undefined : await this.get(knownId);
     if (known !== undefined) return { outcome: "existing", snapshot: known };
     const term = this.term();
-    const refusal = refusalOf(request, this.#admissionFacts(term), limits);
+    const attached = this.#agents?.directory.attached() ?? new Set();
+    const refusal = this.#lead.refusal(request.initiator ?? "", attached, limits, nowMs());
     if (refusal !== undefined || term === undefined) {
       if (refusal === undefined) throw fenced();
       this.#options.logger.info({ code: refusal.code, reason: refusal.message }, "snapshot refused");
-      return refusal;
+      return { outcome: "refused", ...refusal };
     }
-    const state = createSnapshotState(this.#specOf(request), this.#options.policy);
-    const { id } = state.spec;
-    const before = this.#lastStartMs;
-    this.#lastStartMs = nowMs();
-    this.#starting.add(id);
+    const spec = this.#specOf(request);
+    const { id } = spec;
+    const creation = this.#lead.create(spec, term, nowMs());
+    let answer: CreateOutcome;
     try {
-      const created = await store.create(term, toSnapshot(documentOf(state), term));
-      if (created.outcome === "fenced" || this.term() !== term) {
-        return { outcome: "refused", code: "NotLeading", message: "this coordinator has just lost its lead" };
-      }
-      if (created.outcome === "exists" && created.snapshot.id !== id) {
-        this.#lastStartMs = before;
-        this.#keys.remember(key, created.snapshot.id);
-        return { outcome: "existing", snapshot: this.#live(created.snapshot) };
-      }
-      this.#keys.remember(key, id);
-      const session = this.#open(state, term);
-      this.#options.logger.info({ snapshotId: id, timeoutMs: state.spec.timeoutMs }, "snapshot accepted");
-      session.apply({ type: "begin", processes: this.#roster(), notBeforeMs: this.#settledAtMs });
-      return { outcome: "accepted", snapshot: session.snapshot() };
+      answer = await store.create(term, toSnapshot(documentOf(creation.state), term));
     } catch (error) {
+      this.#lead.created(creation, "unknown", nowMs());
       if (!(error instanceof StoreError)) throw error;
       this.#options.logger.warn({ snapshotId: id, error }, "snapshot not created");
       const message = `the store did not take the snapshot: ${describeError(error)}`;
       return { outcome: "refused", code: "StoreUnavailable", message, retryAfterMs: 1_000 };
-    } finally {
-      this.#starting.delete(id);
     }
+    const found = answer.outcome === "exists" ? answer.snapshot : undefined;
+    const other = found !== undefined && found.id !== id;
+    if (this.#lead.created(creation, other ? "other" : answer.outcome, nowMs()) === "notLeading") {
+      return { outcome: "refused", code: "NotLeading", message: "this coordinator has just lost its lead" };
+    }
+    this.#keys.remember(key, found?.id ?? id);
+    if (other) return { outcome: "existing", snapshot: this.#live(found) };
+    this.#options.logger.info({ snapshotId: id, timeoutMs: spec.timeoutMs }, "snapshot accepted");
+    return { outcome: "accepted", snapshot: this.#open(creation.state, term).snapshot() };
   }
 
   async get(id: string): Promise<Snapshot | undefined> {
@@ -176,7 +165,7 @@ export class Driver implements Snapshots, AgentEvents {
 
   async abort(id: string): ReturnType<Snapshots["abort"]> {
     this.#requireTerm();
-    const session = this.#sessions.get(id) ?? (await this.#adoptAndFind(id));
+    const session = this.#lead.find(id) ?? (await this.#adoptAndFind(id));
     if (session === undefined) {
       const stored = await this.#options.store.get(id);
       return { outcome: stored === undefined ? "missing" : "ended" };
@@ -190,7 +179,7 @@ export class Driver implements Snapshots, AgentEvents {
 
   async remove(id: string): Promise<"removed" | "missing" | "running"> {
     const term = this.#requireTerm();
-    if (this.#isLive(id) || (await this.#adoptAndFind(id)) !== undefined) return "running";
+    if (this.#lead.isLive(id) || (await this.#adoptAndFind(id)) !== undefined) return "running";
     const outcome = await this.#options.store.remove(term, id);
     if (outcome === "fenced") throw fenced();
     return outcome;
@@ -230,68 +219,64 @@ export class Driver implements Snapshots, AgentEvents {
   }
 
   cut(...[processId, incarnation, ref, report]: Parameters<AgentEvents["cut"]>): void {
-    this.#sessions.get(ref.snapshotId)?.apply({ type: "cut", processId, incarnation, ref, report });
+    this.#lead.find(ref.snapshotId)?.apply({ type: "cut", processId, incarnation, ref, report });
   }
 
   channel(...[processId, incarnation, ref, report]: Parameters<AgentEvents["channel"]>): void {
-    this.#sessions.get(ref.snapshotId)?.apply({ type: "channel", processId, incarnation, ref, report });
+    this.#lead.find(ref.snapshotId)?.apply({ type: "channel", processId, incarnation, ref, report });
   }
 
   captureFailed(...[processId, incarnation, ref, reason]: Parameters<AgentEvents["captureFailed"]>): void {
-    this.#sessions.get(ref.snapshotId)?.apply({ type: "captureFailed", processId, incarnation, ref, reason });
+    this.#lead.find(ref.snapshotId)?.apply({ type: "captureFailed", processId, incarnation, ref, reason });
   }
 
   running(processId: string, incarnation: string): StartSnapshot[] {
-    return [...this.#sessions.values()].flatMap(({ state }) => runningFor(state, processId, incarnation) ?? []);
+    return this.#lead.sessions().flatMap(({ state }) => runningFor(state, processId, incarnation) ?? []);
   }
 
   async endOf(ref: SnapshotRef): Promise<EndSnapshot> {
-    const stored = this.#sessions.has(ref.snapshotId) ? undefined : await this.#options.store.get(ref.snapshotId);
-    return stored !== undefined && isTerminal(stored) && stored.attempt === ref.attempt
-      ? { ref, phase: stored.phase, reason: stored.reason }
-      : { ref, phase: "Failed", reason: "AttemptOver" };
+    const driven = this.#lead.find(ref.snapshotId) !== undefined;
+    const stored = driven ? undefined : await this.#options.store.get(ref.snapshotId);
+    return { ref, ...endOfAttempt(ref, stored) };
   }
 
   admit(offer: PartOffer): ReturnType<AgentEvents["admit"]> {
-    return this.#uploads.admit(this.term(), this.#sessions.get(offer.ref.snapshotId), offer);
+    return this.#uploads.admit(this.term(), this.#lead.find(offer.ref.snapshotId), offer);
   }
 
   // Leading
 
-  /** A store that knows of no leader before may have lost its data: what this program and the snapshots say counts too. */
-  async #gain(term: number, succession: Succession): Promise<void> {
+  async #gain(term: number, succession: LeaseSuccession): Promise<void> {
     const { nowMs, limits } = this.#options;
-    this.#settledAtMs = nowMs() + limits.settleMs;
+    this.#lead.gain(nowMs(), limits.settleMs);
     await this.#adopt(term);
-    if (succession === "first" && !this.#hasLed && this.#sessions.size === 0) this.#settledAtMs = 0;
-    this.#hasLed = true;
-    this.#agents?.lead(this.#settledAtMs);
+    this.#lead.taken(succession);
+    this.#agents?.lead(this.#lead.settledAtMs);
   }
 
   #lose(): void {
-    for (const session of this.#sessions.values()) void session.stop();
-    this.#sessions.clear();
+    for (const session of this.#lead.lose()) void session.stop();
     this.#agents?.dismiss("this coordinator does not lead any more");
   }
 
-  /** Level-based: whatever the store says runs is driven here, or failed. */
   async #adopt(term: number): Promise<void> {
-    const { store, policy, nowMs, logger } = this.#options;
-    const orphans = await findOrphans(store, (id) => this.#isLive(id));
-    // They may be another leader's: since the store was asked, or since this one stood still and has not seen it yet (I9).
-    if (!this.#leadership.holds(term) || orphans.some((snapshot) => snapshot.term > term)) throw fenced();
-    for (const snapshot of orphans) {
-      if (this.#isLive(snapshot.id)) continue;
-      const { spec, inherited } = inherit(snapshot, nowMs());
-      logger.warn({ snapshotId: spec.id, phase: snapshot.phase, attempt: snapshot.attempt }, "snapshot taken over");
-      const session = this.#open(restoreSnapshotState(spec, policy, inherited, nowMs()), term);
-      session.apply({ type: "begin", processes: this.#roster(), notBeforeMs: this.#settledAtMs });
+    const { store, nowMs, logger } = this.#options;
+    const found = await findRunning(store, (id) => this.#lead.isLive(id));
+    const adopted = this.#lead.adopt(
+      term,
+      found.map((snapshot) => inherit(snapshot, nowMs())),
+      nowMs(),
+    );
+    if (adopted === "passedOver") throw fenced();
+    for (const state of adopted) {
+      logger.warn({ snapshotId: state.spec.id, attempt: state.attempt }, "snapshot taken over");
+      this.#open(state, term);
     }
   }
 
   async #adoptAndFind(id: string): Promise<Session | undefined> {
     await this.#adopt(this.#requireTerm());
-    return this.#sessions.get(id);
+    return this.#lead.find(id);
   }
 
   #housekeep(): void {
@@ -322,36 +307,25 @@ export class Driver implements Snapshots, AgentEvents {
       sendEnd: (value) => this.#agents?.sendAll({ $case: "end", value }),
       onEnded: (ended, outcome) => this.#ended(ended, outcome),
     });
-    this.#sessions.set(session.id, session);
+    this.#lead.open(session.id, session);
+    session.apply(this.#lead.beginning(this.#roster()));
     return session;
   }
 
   #ended(session: Session, outcome: EndOutcome): void {
-    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+    this.#lead.ended(session.id, session);
     this.#metrics.ended(outcome, session.state.nowMs - session.state.spec.createdAtMs);
   }
 
   #tell(happening: SnapshotHappening): void {
-    for (const session of [...this.#sessions.values()]) session.apply(happening);
+    for (const session of this.#lead.sessions()) session.apply(happening);
   }
 
   // What is known
 
-  #admissionFacts(term: number | undefined) {
-    return {
-      term,
-      running: this.#sessions.size + this.#starting.size,
-      lastStartMs: this.#lastStartMs,
-      nowMs: this.#options.nowMs(),
-      processes: this.#agents?.directory.list() ?? [],
-    };
-  }
-
   #specOf(request: StartRequest): SnapshotSpec {
     const { limits, nowMs } = this.#options;
-    // Lists and retention go by this time: of two snapshots, the later one is the newer one.
-    const createdAtMs = Math.max(nowMs(), (this.#lastCreatedAtMs ?? 0) + 1);
-    this.#lastCreatedAtMs = createdAtMs;
+    const createdAtMs = this.#lead.creationMs(nowMs());
     return {
       id: newSnapshotId(createdAtMs),
       createdAtMs,
@@ -374,17 +348,12 @@ export class Driver implements Snapshots, AgentEvents {
     }));
   }
 
-  #isLive(id: string): boolean {
-    return this.#sessions.has(id) || this.#starting.has(id);
-  }
-
   #live(stored: Snapshot): Snapshot {
     return this.#driven(stored.id) ?? stored;
   }
 
-  /** Once the lease has run out, only the store knows how a snapshot stands (I4). */
   #driven(id: string): Snapshot | undefined {
-    return this.term() === undefined ? undefined : this.#sessions.get(id)?.snapshot();
+    return this.#lead.driven(id, this.#options.nowMs())?.snapshot();
   }
 
   #requireTerm(): number {

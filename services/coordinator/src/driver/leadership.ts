@@ -1,124 +1,113 @@
+import { type LeaseEffect, type LeaseInput, type LeaseState, type LeaseSuccession, stepLease } from "@cutline/protocol";
 import type { Logger } from "@cutline/runtime";
-import { type Store, StoreError, type Succession } from "../store/port.ts";
+import { type Store, StoreError } from "../store/port.ts";
 
 export interface LeadershipOptions {
+  readonly lease: LeaseState;
   readonly store: Pick<Store, "acquireLease" | "renewLease" | "releaseLease">;
   /** Unique among all programs that run, a restarted one included. */
   readonly holder: string;
-  readonly leaseMs: number;
   readonly nowMs: () => number;
   readonly logger: Logger;
-  /** Runs to its end before `term` says so. */
-  readonly onGained: (term: number, succession: Succession) => Promise<void>;
+  /** Runs to its end before this replica leads. */
+  readonly onGained: (term: number, succession: LeaseSuccession) => Promise<void>;
   readonly onLost: () => void;
 }
 
-/** Renewals in one lease. */
-const renewalsPerLease = 3;
+/** An input without its time. */
+type Untimed = LeaseInput extends infer I ? (I extends LeaseInput ? Omit<I, "nowMs"> : never) : never;
 
-/**
- * Takes the lease, keeps it, and takes it again after a loss. By this clock the lease ends `leaseMs` after the request
- * that last renewed it was sent, so a leader stops before another can begin.
- */
+/** Performs what the machine of the lease asks for: takes the lease, keeps it, and takes it again after a loss. */
 export class Leadership {
   readonly #options: LeadershipOptions;
-  #term: number | undefined;
-  #leading = false;
-  #leaseEndMs = 0;
+  readonly #firstTurn = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
-  #turn: Promise<void> = Promise.resolve();
+  #releasing: Promise<void> = Promise.resolve();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
   }
 
-  /** `undefined`: this replica does not lead. */
-  term(): number | undefined {
-    return this.#leading && this.#term !== undefined && this.holds(this.#term) ? this.#term : undefined;
-  }
-
-  /**
-   * The lease was granted with this term and has not ended, also while `onGained` runs. No two grants have the same term, so
-   * whoever waited for something learns here whether it is still in the time in which it began.
-   */
-  holds(term: number): boolean {
-    return this.#term === term && this.#options.nowMs() < this.#leaseEndMs;
-  }
-
   /** Resolves after the first try. */
   async start(): Promise<void> {
-    await this.#run();
+    this.#apply({ type: "turn" });
+    await this.#firstTurn.promise;
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#turn;
-    const term = this.#term;
-    this.#lose("stopping");
-    if (term === undefined) return;
+    this.#apply({ type: "stop" });
+    await this.#stopped.promise;
+  }
+
+  #apply(input: Untimed): void {
+    const { lease, nowMs } = this.#options;
+    for (const effect of stepLease(lease, { ...input, nowMs: nowMs() } as LeaseInput)) this.#perform(effect);
+  }
+
+  #perform(effect: LeaseEffect): void {
+    const { store, holder, lease, logger } = this.#options;
+    switch (effect.type) {
+      case "acquire":
+        this.#ask(async () => {
+          const answer = await store.acquireLease(holder, lease.leaseMs);
+          if (answer.outcome === "acquired") {
+            return { type: "acquired", term: answer.term, succession: answer.succession };
+          }
+          logger.debug({ holder: answer.holder, expiresInMs: answer.expiresInMs }, "another replica leads");
+          return { type: "held" };
+        });
+        return;
+      case "renew":
+        this.#ask(async () => ({ type: await store.renewLease(effect.term, lease.leaseMs) }));
+        return;
+      case "takeOver":
+        this.#options.onGained(effect.term, effect.succession).then(
+          () => this.#apply({ type: "takenOver" }),
+          (error: unknown) => {
+            logger.warn({ term: effect.term, error }, "take-over failed; it is tried again");
+            this.#apply({ type: "takeOverFailed" });
+          },
+        );
+        return;
+      case "lead":
+        logger.info({ term: effect.term, succession: effect.succession }, "leading");
+        return;
+      case "lose":
+        logger.warn({ term: effect.term, reason: effect.reason }, "not leading any more");
+        this.#options.onLost();
+        return;
+      case "wait":
+        this.#firstTurn.resolve();
+        this.#timer = setTimeout(() => this.#apply({ type: "turn" }), effect.delayMs);
+        return;
+      case "release":
+        this.#releasing = this.#release(effect.term);
+        return;
+      case "stopped":
+        this.#firstTurn.resolve();
+        this.#stopped.resolve(this.#releasing);
+    }
+  }
+
+  #ask(operation: () => Promise<Untimed>): void {
+    operation().then(
+      (answer) => this.#apply(answer),
+      (error: unknown) => {
+        this.#options.logger.warn({ term: this.#options.lease.term, error }, "lease not renewed");
+        this.#apply({ type: "unknown" });
+      },
+    );
+  }
+
+  async #release(term: number): Promise<void> {
     try {
       await this.#options.store.releaseLease(term);
     } catch (error) {
       // The lease ends by itself; the next leader waits a little longer.
       this.#options.logger.warn({ term, error }, "lease not released");
     }
-  }
-
-  #run(): Promise<void> {
-    this.#turn = this.#tryTurn().finally(() => {
-      if (this.#stopped) return;
-      this.#timer = setTimeout(() => void this.#run(), this.#options.leaseMs / renewalsPerLease);
-    });
-    return this.#turn;
-  }
-
-  async #tryTurn(): Promise<void> {
-    const { logger, nowMs } = this.#options;
-    if (this.#term !== undefined && nowMs() >= this.#leaseEndMs) this.#lose("lease ran out");
-    try {
-      if (this.#term === undefined) await this.#acquire();
-      else await this.#renew(this.#term);
-    } catch (error) {
-      logger.warn({ term: this.#term, error }, "lease not renewed");
-    }
-  }
-
-  async #acquire(): Promise<void> {
-    const { store, holder, leaseMs, nowMs, logger } = this.#options;
-    const askedAtMs = nowMs();
-    const lease = await store.acquireLease(holder, leaseMs);
-    if (lease.outcome === "held") {
-      logger.debug({ holder: lease.holder, expiresInMs: lease.expiresInMs }, "another replica leads");
-      return;
-    }
-    this.#term = lease.term;
-    this.#leaseEndMs = askedAtMs + leaseMs;
-    try {
-      await this.#options.onGained(lease.term, lease.succession);
-    } catch (error) {
-      this.#lose("take-over failed");
-      throw error;
-    }
-    this.#leading = true;
-    logger.info({ term: lease.term, succession: lease.succession }, "leading");
-  }
-
-  async #renew(term: number): Promise<void> {
-    const { store, leaseMs, nowMs } = this.#options;
-    const askedAtMs = nowMs();
-    const outcome = await store.renewLease(term, leaseMs);
-    if (outcome === "lost") this.#lose("another replica took over");
-    else this.#leaseEndMs = askedAtMs + leaseMs;
-  }
-
-  #lose(reason: string): void {
-    if (this.#term === undefined) return;
-    this.#options.logger.warn({ term: this.#term, reason }, "not leading any more");
-    this.#term = undefined;
-    this.#leading = false;
-    this.#options.onLost();
   }
 }
 

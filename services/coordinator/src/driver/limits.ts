@@ -1,5 +1,7 @@
+import type { AdmissionLimits, UploadLimits } from "@cutline/protocol";
+
 /** The numbers that bound the driver. */
-export interface DriverLimits {
+export interface DriverLimits extends AdmissionLimits, UploadLimits {
   /** Snapshots that run at a time. Default 4. */
   readonly concurrentMax: number;
   /** Between two starts. Default 0 ms. */

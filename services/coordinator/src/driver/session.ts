@@ -1,14 +1,21 @@
 import type { EndSnapshot, StartSnapshot } from "@cutline/proto/control";
 import type { Snapshot } from "@cutline/proto/snapshot";
 import {
+  createSession,
   documentOf,
+  EffectLine,
   type EndOutcome,
-  type SnapshotEffect,
+  type SessionAnswer,
+  type SessionEffect,
+  type SessionInput,
+  type SessionState,
+  type SessionWrite,
   type SnapshotHappening,
   type SnapshotNote,
   type SnapshotRef,
   type SnapshotState,
-  stepSnapshot,
+  type StoredPart,
+  stepSession,
 } from "@cutline/protocol";
 import type { Logger } from "@cutline/runtime";
 import { type Store, StoreError } from "../store/port.ts";
@@ -29,28 +36,28 @@ export interface SessionOptions {
   readonly onEnded: (session: Session, outcome: EndOutcome) => void;
 }
 
-/** Steps one snapshot and performs what it asks for. Its writes to the store happen one after another. */
+/** An input without its time. */
+type Untimed = SessionInput extends infer I ? (I extends SessionInput ? Omit<I, "nowMs"> : never) : never;
+
+/** Drives one snapshot: performs what its session asks for, in that order. */
 export class Session {
-  readonly state: SnapshotState;
+  /** What decides; nobody else changes it. */
+  readonly machine: SessionState;
   readonly #options: SessionOptions;
   readonly #logger: Logger;
-  readonly #inputs: SnapshotHappening[] = [];
-  #stepping = false;
-  #stopped = false;
+  readonly #effects = new EffectLine<SessionEffect>((effect) => this.#perform(effect));
   #attempt = new AbortController();
-  #attemptNumber: number;
-  #writes: Promise<void> = Promise.resolve();
-  #progressWriting = false;
-  #progressAtMs: number;
-  /** The attempt whose processes the store knows: a take-over waits for these. */
-  #progressAttempt = 0;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: SessionOptions) {
-    this.state = options.state;
+    const { state, term, progressMs, nowMs, logger } = options;
+    this.machine = createSession(state, term, progressMs, nowMs());
     this.#options = options;
-    this.#logger = options.logger.child({ snapshotId: options.state.spec.id });
-    this.#attemptNumber = options.state.attempt;
-    this.#progressAtMs = options.nowMs();
+    this.#logger = logger.child({ snapshotId: state.spec.id });
+  }
+
+  get state(): SnapshotState {
+    return this.machine.snapshot;
   }
 
   get id(): string {
@@ -66,46 +73,37 @@ export class Session {
     return toSnapshot(documentOf(this.state), this.#options.term);
   }
 
-  /** An effect may set off another input before this one is done with; then that one waits. */
   apply(happening: SnapshotHappening): void {
-    if (this.#stopped) return;
-    this.#inputs.push(happening);
-    if (this.#stepping) return;
-    this.#stepping = true;
-    try {
-      for (let input = this.#inputs.shift(); input !== undefined; input = this.#inputs.shift()) {
-        const { effects } = stepSnapshot(this.state, { ...input, nowMs: this.#options.nowMs() });
-        this.#followAttempt();
-        for (const effect of effects) this.#perform(effect);
-      }
-    } finally {
-      this.#stepping = false;
-    }
-    this.#writeProgress();
+    this.#step({ type: "happened", happening });
+  }
+
+  /** The store has taken a part of this attempt. */
+  committed(ref: SnapshotRef, part: StoredPart): void {
+    this.#step({ type: "committed", ref, part });
   }
 
   /** Nothing more is said or written, beyond what is on its way. Resolves when that has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#attempt.abort();
-    await this.#writes;
+    this.#step({ type: "stop" });
+    // The answer to one write sets the next one off.
+    for (let last: Promise<void> | undefined; last !== this.#writing; ) {
+      last = this.#writing;
+      await last;
+    }
   }
 
-  #followAttempt(): void {
-    const { attempt, stage } = this.state;
-    const ended = stage === "ending" || stage === "ended";
-    if (attempt === this.#attemptNumber && !ended) return;
-    this.#attempt.abort();
-    if (attempt === this.#attemptNumber) return;
-    this.#attemptNumber = attempt;
-    if (!ended) this.#attempt = new AbortController();
+  #step(input: Untimed): void {
+    this.#effects.add(stepSession(this.machine, { ...input, nowMs: this.#options.nowMs() } as SessionInput));
   }
 
-  #perform(effect: SnapshotEffect): void {
-    const { term, store } = this.#options;
+  #perform(effect: SessionEffect): void {
     switch (effect.type) {
       case "note":
         this.#note(effect);
+        return;
+      case "attemptOver":
+        this.#attempt.abort();
+        this.#attempt = new AbortController();
         return;
       case "sendEnd":
         this.#options.sendEnd({ ref: effect.ref, phase: effect.phase, reason: effect.reason });
@@ -113,33 +111,16 @@ export class Session {
       case "removeParts":
         void this.#removeParts(effect.attemptThrough);
         return;
-      case "persist": {
-        const document = toSnapshot(effect.document, term);
-        this.#write(async () => {
-          const outcome = await this.#try("document not written", () => store.update(term, document));
-          this.apply({ type: "persisted", write: effect.write, outcome });
-        });
-        return;
-      }
       case "verifyParts":
         void this.#verify(effect.ref, effect.parts);
         return;
-      case "publish": {
-        const published = toPublished(effect.document, effect.certificateText, term);
-        this.#write(async () => {
-          const outcome = await this.#try("publication not confirmed", () => store.publish(term, published));
-          this.apply({ type: "publication", outcome });
-        });
-        return;
-      }
-      case "readBack":
-        this.#write(async () => {
-          const outcome = await this.#try("publication not read back", async () => {
-            const stored = await store.get(this.id);
-            return stored?.phase === "Completed" ? ("completed" as const) : ("notCompleted" as const);
-          });
-          this.apply({ type: "publicationReadBack", outcome: outcome === "fenced" ? "unknown" : outcome });
-        });
+      case "write":
+        this.#writing = this.#write(effect.write)
+          .catch((error: unknown): SessionAnswer => {
+            this.#logger.error({ error }, "write failed unexpectedly");
+            return { kind: effect.write.kind, outcome: "unknown" };
+          })
+          .then((answer) => this.#step({ type: "answered", answer }));
         return;
       case "sendStart": {
         const { processId, ref, remainingMs, store: stores } = effect;
@@ -147,16 +128,32 @@ export class Session {
         return;
       }
       case "ended":
-        this.#stopped = true;
-        this.#attempt.abort();
         this.#options.onEnded(this, effect.outcome);
     }
   }
 
-  #write(operation: () => Promise<void>): void {
-    this.#writes = this.#writes.then(operation).catch((error: unknown) => {
-      this.#logger.error({ error }, "write failed unexpectedly");
-    });
+  async #write(write: SessionWrite): Promise<SessionAnswer> {
+    const { term, store } = this.#options;
+    switch (write.kind) {
+      case "persist":
+      case "progress": {
+        const what = write.kind === "persist" ? "document not written" : "progress not written";
+        const document = toSnapshot(write.document, term);
+        return { kind: write.kind, outcome: await this.#try(what, () => store.update(term, document)) };
+      }
+      case "publish": {
+        const published = toPublished(write.document, write.certificateText, term);
+        const outcome = await this.#try("publication not confirmed", () => store.publish(term, published));
+        return { kind: "publish", outcome };
+      }
+      case "readBack": {
+        const outcome = await this.#try("publication not read back", async () => {
+          const stored = await store.get(this.id);
+          return stored?.phase === "Completed" ? ("completed" as const) : ("notCompleted" as const);
+        });
+        return { kind: "readBack", outcome: outcome === "fenced" ? "unknown" : outcome };
+      }
+    }
   }
 
   async #try<Outcome>(message: string, operation: () => Promise<Outcome>): Promise<Outcome | "fenced" | "unknown"> {
@@ -167,26 +164,6 @@ export class Session {
       this.#logger.warn({ error }, message);
       return "unknown";
     }
-  }
-
-  /** At most one progress write waits at a time, and the next one comes `progressMs` after it; an attempt's first at once. */
-  #writeProgress(): void {
-    const { nowMs, progressMs, store, term } = this.#options;
-    const { stage, attempt } = this.state;
-    const running = stage === "cutting" || stage === "collecting" || stage === "verifying";
-    const due = attempt !== this.#progressAttempt || nowMs() >= this.#progressAtMs + progressMs;
-    if (!running || this.#progressWriting || !due) return;
-    this.#progressWriting = true;
-    this.#progressAttempt = attempt;
-    this.#write(async () => {
-      // Phases that another attempt or the end has made obsolete are not written any more.
-      if (this.state.stage === stage && !this.#stopped) {
-        const outcome = await this.#try("progress not written", () => store.update(term, this.snapshot()));
-        if (outcome === "fenced") this.apply({ type: "persisted", write: -1, outcome });
-      }
-      this.#progressWriting = false;
-      this.#progressAtMs = nowMs();
-    });
   }
 
   async #verify(ref: SnapshotRef, parts: Parameters<typeof verifyParts>[2]): Promise<void> {
@@ -210,15 +187,7 @@ export class Session {
     }
   }
 
-  /** Removes what an upload committed after its attempt was over. */
-  dropLateParts(ref: SnapshotRef): void {
-    const current = this.state.attempt === ref.attempt;
-    if (!current || this.state.end?.phase === "Failed" || this.state.end?.phase === "Aborted") {
-      void this.#removeParts(ref.attempt);
-    }
-  }
-
-  #note({ level, event, fields }: Extract<SnapshotEffect, { type: "note" }>): void {
+  #note({ level, event, fields }: Extract<SessionEffect, { type: "note" }>): void {
     this.#logger[level](fields, noteMessages[event]);
     if (event === "processCut" && typeof fields.pauseUs === "number") this.#options.metrics.paused(fields.pauseUs);
   }

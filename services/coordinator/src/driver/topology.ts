@@ -1,9 +1,9 @@
-import type { KnownProcess } from "../agents/directory.ts";
+import type { KnownAgent } from "../agents/port.ts";
 import type { Topology, TopologyEnvironment, TopologyLink } from "../snapshots.ts";
 import { timeText } from "./clock.ts";
 
 /** What the agents said last, in one picture. */
-export function topologyOf(term: number, processes: readonly KnownProcess[]): Topology {
+export function topologyOf(term: number, processes: readonly KnownAgent[]): Topology {
   return {
     term,
     processes: processes.map(({ hello, attachedAtMs, detachedAtMs, status }) => ({
@@ -37,7 +37,7 @@ export function topologyOf(term: number, processes: readonly KnownProcess[]): To
 }
 
 /** Both ends tell of a link; it counts once, and as connected only when no end says otherwise. */
-function linksOf(processes: readonly KnownProcess[]): TopologyLink[] {
+function linksOf(processes: readonly KnownAgent[]): TopologyLink[] {
   const links = new Map<string, TopologyLink>();
   for (const { hello, status } of processes) {
     for (const { linkId, peerProcessId, phase, openCalls } of status?.links ?? []) {

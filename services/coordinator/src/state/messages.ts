@@ -29,6 +29,9 @@ export interface MessageAssembler {
 /** What an open message costs besides its bytes; all of them together have `assemblyBytesMax` too. */
 const entryBytes = 512;
 
+/** What each piece that is held costs besides its bytes. */
+const pieceBytes = 128;
+
 /** Flag and length. */
 const prefixBytes = 5;
 
@@ -88,13 +91,16 @@ export function createMessageAssembler(
     if (message.pieces === undefined) {
       return;
     }
-    if (message.nextOffset > limits.messageBytesMax || heldBytes + frame.payload.length > limits.assemblyBytesMax) {
+    if (
+      message.nextOffset > limits.messageBytesMax ||
+      heldBytes + frame.payload.length + pieceBytes > limits.assemblyBytesMax
+    ) {
       heldBytes -= bytesOf(message.pieces);
       message.pieces = undefined;
       return;
     }
     message.pieces.push(frame.payload);
-    heldBytes += frame.payload.length;
+    heldBytes += frame.payload.length + pieceBytes;
   }
 
   function close(key: string, message: OpenMessage): JoinedMessage {
@@ -122,7 +128,7 @@ export function createMessageAssembler(
 }
 
 function bytesOf(pieces: readonly Buffer[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return pieces.reduce((sum, piece) => sum + piece.length + pieceBytes, 0);
 }
 
 function joined(message: OpenMessage): JoinedMessage {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Snapshot } from "@cutline/proto/snapshot";
+import { nextTerm } from "@cutline/protocol";
 import { corrupt, readDocument, writeOpenDocument, writePublishedDocument } from "./document.ts";
 import { Database, type Row } from "./embedded/database.ts";
 import { deleteGarbage, EmbeddedPartWriter, readPart, statPart } from "./embedded/parts.ts";
@@ -7,7 +8,6 @@ import { keyText, textOfKey } from "./key-text.ts";
 import { listStepDocuments, positionOf, scanOf, writeCursor } from "./listing.ts";
 import type { CreateOutcome, LeaseOutcome, ListPage, ListQuery, PartInfo, PartKey, PartWriter, Store } from "./port.ts";
 import { StoreError } from "./port.ts";
-import { nextTerm } from "./term.ts";
 
 export interface EmbeddedStoreOptions {
   /** A file on a local disk, or ":memory:" for a store that ends with the program. */

@@ -1,4 +1,5 @@
 import type { Snapshot } from "@cutline/proto/snapshot";
+import type { LeaseSuccession } from "@cutline/protocol";
 
 /**
  * Where snapshots live. Two adapters, one compliance suite (test/store).
@@ -16,7 +17,7 @@ export interface Store {
   /**
    * Takes the lease when it is free, expired or already the holder's, always with a new term: what a holder sent before it
    * asked again is refused from then on, even where it was the leader (I9). Terms only ever grow, not always by one (`nextTerm`
-   * in term.ts). Two programs must not share a holder's name: each would take the lease from the other.
+   * of the protocol). Two programs must not share a holder's name: each would take the lease from the other.
    */
   acquireLease(holder: string, leaseMs: number): Promise<LeaseOutcome>;
   /** `lost`: it expired, was released, or is another's. */
@@ -59,11 +60,8 @@ export interface Store {
 }
 
 export type LeaseOutcome =
-  | { readonly outcome: "acquired"; readonly term: number; readonly succession: Succession }
+  | { readonly outcome: "acquired"; readonly term: number; readonly succession: LeaseSuccession }
   | { readonly outcome: "held"; readonly holder: string; readonly expiresInMs: number };
-
-/** `first`: the store has never granted this lease before. A holder that asks again is told `takeOver`. */
-export type Succession = "first" | "takeOver";
 
 export type CreateOutcome =
   | { readonly outcome: "created" }

@@ -50,7 +50,7 @@ const finishedRemovalsMax = 16;
  * A write that timed out may still arrive, after later ones of the same term: documents remember the sequence of their last write and
  * refuse what was overtaken, chunks are numbered, and a part belongs to one writer.
  *
- * Terms are times where the clock allows (term.ts), so that they grow even when a failover has lost the last one.
+ * Terms are times where the clock allows (`nextTerm`), so that they grow even when a failover has lost the last one.
  *
  * Connecting goes on in the background; operations wait for it within their time. Rejects a key prefix with braces, or a URL that cannot be read, with a `RangeError`.
  */

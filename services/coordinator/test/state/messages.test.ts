@@ -4,6 +4,7 @@ import { FrameKind, RecordedFrame } from "@cutline/proto/snapshot";
 import fc from "fast-check";
 import { createMessageAssembler, type JoinedMessage } from "../../src/state/messages.ts";
 import { withPrefix } from "../http/support/bank.ts";
+import { LiveMemory } from "../store/live-memory.ts";
 
 const generous = { messageBytesMax: 1 << 20, assemblyBytesMax: 1 << 22 };
 
@@ -95,5 +96,25 @@ describe("the message assembler", () => {
       pieces(callId, withPrefix(Buffer.alloc(1)), 1).slice(0, 1),
     ).flat();
     assert.throws(() => join(firsts, { ...generous, assemblyBytesMax: 4_096 }), { code: "StateTooLarge" });
+  });
+
+  it("holds no more than its limits say, however small the pieces are", () => {
+    const assembler = createMessageAssembler({ messageBytesMax: 1 << 20, assemblyBytesMax: 1 << 20 });
+    const memory = new LiveMemory();
+    const piece = (callId: number, pieceOffsetBytes: number, payload: Buffer) =>
+      RecordedFrame.fromPartial({ kind: FrameKind.MESSAGE, callId, pieceOffsetBytes, messageBytes: 1 << 20, payload });
+    for (let n = 0; n < 300_000; n += 1) {
+      assembler.add(piece(1, 0, Buffer.alloc(0)), "records");
+      assembler.add(piece(2, n, Buffer.alloc(1)), "records");
+      if (n % 10_000 === 0) memory.sample(0);
+    }
+    assert.ok(memory.grownBytesMax < 16 << 20, `holds ${memory.grownBytesMax} bytes`);
+    assert.deepEqual(
+      [...assembler.end()].map(({ callId, complete, payload }) => [callId, complete, payload?.length]),
+      [
+        [1, false, 0],
+        [2, false, undefined],
+      ],
+    );
   });
 });

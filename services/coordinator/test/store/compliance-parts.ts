@@ -17,19 +17,8 @@ import { LiveMemory } from "./live-memory.ts";
 
 const mebibyte = 1024 * 1024;
 
-export function partCompliance(start: StartStorage): void {
-  it("keeps bytes, hash and content type", () =>
-    withLeader(start, async ({ store, term }) => {
-      await store.create(term, snapshot("s"));
-      const chunks = [bytesOf(chunkBytes, 1), bytesOf(1, 2), new Uint8Array(0), bytesOf(chunkBytes, 3), bytesOf(77, 4)];
-      const info = await put(store, term, part("s"), chunks);
-      assert.deepEqual(await store.statPart(part("s")), info);
-      assert.deepEqual(await readAll(store, part("s")), Buffer.concat(chunks));
-      const empty = await put(store, term, part("s", { owner: "empty" }), []);
-      assert.deepEqual(await store.statPart(part("s", { owner: "empty" })), empty);
-      assert.equal((await readAll(store, part("s", { owner: "empty" }))).byteLength, 0);
-    }));
-
+/** Which writer's parts count. */
+export function partOrder(start: StartStorage): void {
   it("writes each chunk and commits twice to the same effect", () =>
     withLeader(start, async ({ store, term }) => {
       await store.create(term, snapshot("s"));
@@ -71,32 +60,6 @@ export function partCompliance(start: StartStorage): void {
       await earlier.abort();
       await later.commit(infoOf([second]));
       assert.deepEqual(await readAll(store, part("s")), Buffer.from(second));
-    }));
-
-  it("keeps what was committed until the new commit, and drops it then", () =>
-    withLeader(start, async ({ store, term, storage }) => {
-      await store.create(term, snapshot("s"));
-      await put(store, term, part("s"), [bytesOf(900, 1)]);
-      const stored = (await storage.leftovers()).length;
-      const writer = await store.writePart(term, part("s"));
-      await writer.write(bytesOf(700, 2));
-      assert.deepEqual(await readAll(store, part("s")), Buffer.from(bytesOf(900, 1)));
-      await writer.commit(infoOf([bytesOf(700, 2)]));
-      assert.deepEqual(await readAll(store, part("s")), Buffer.from(bytesOf(700, 2)));
-      await put(store, term, part("s"), [bytesOf(700, 2)]);
-      await store.acquireLease("a", 60_000);
-      assert.equal((await storage.leftovers()).length, stored);
-    }));
-
-  it("refuses to commit what is not what was written", () =>
-    withLeader(start, async ({ store, term }) => {
-      await store.create(term, snapshot("s"));
-      const writer = await store.writePart(term, part("s"));
-      await writer.write(bytesOf(500, 1));
-      await rejects(writer.commit(infoOf([bytesOf(500, 2)])), "StorePartCorrupt", /hash/);
-      await rejects(writer.commit({ ...infoOf([bytesOf(500, 1)]), sizeBytes: 501 }), "StorePartCorrupt");
-      await assert.rejects(writer.write(new Uint8Array(chunkBytes + 1)), RangeError);
-      assert.equal(await store.statPart(part("s")), undefined);
     }));
 
   it("takes parts of a snapshot that is there and not published", () =>
@@ -156,6 +119,46 @@ export function partCompliance(start: StartStorage): void {
         assert.equal((await readAll(store, part("s", { attempt }))).byteLength, 10);
       }
       assert.deepEqual(await store.get("s"), snapshot("s"));
+    }));
+}
+
+export function partCompliance(start: StartStorage): void {
+  it("keeps bytes, hash and content type", () =>
+    withLeader(start, async ({ store, term }) => {
+      await store.create(term, snapshot("s"));
+      const chunks = [bytesOf(chunkBytes, 1), bytesOf(1, 2), new Uint8Array(0), bytesOf(chunkBytes, 3), bytesOf(77, 4)];
+      const info = await put(store, term, part("s"), chunks);
+      assert.deepEqual(await store.statPart(part("s")), info);
+      assert.deepEqual(await readAll(store, part("s")), Buffer.concat(chunks));
+      const empty = await put(store, term, part("s", { owner: "empty" }), []);
+      assert.deepEqual(await store.statPart(part("s", { owner: "empty" })), empty);
+      assert.equal((await readAll(store, part("s", { owner: "empty" }))).byteLength, 0);
+    }));
+
+  it("keeps what was committed until the new commit, and drops it then", () =>
+    withLeader(start, async ({ store, term, storage }) => {
+      await store.create(term, snapshot("s"));
+      await put(store, term, part("s"), [bytesOf(900, 1)]);
+      const stored = (await storage.leftovers()).length;
+      const writer = await store.writePart(term, part("s"));
+      await writer.write(bytesOf(700, 2));
+      assert.deepEqual(await readAll(store, part("s")), Buffer.from(bytesOf(900, 1)));
+      await writer.commit(infoOf([bytesOf(700, 2)]));
+      assert.deepEqual(await readAll(store, part("s")), Buffer.from(bytesOf(700, 2)));
+      await put(store, term, part("s"), [bytesOf(700, 2)]);
+      await store.acquireLease("a", 60_000);
+      assert.equal((await storage.leftovers()).length, stored);
+    }));
+
+  it("refuses to commit what is not what was written", () =>
+    withLeader(start, async ({ store, term }) => {
+      await store.create(term, snapshot("s"));
+      const writer = await store.writePart(term, part("s"));
+      await writer.write(bytesOf(500, 1));
+      await rejects(writer.commit(infoOf([bytesOf(500, 2)])), "StorePartCorrupt", /hash/);
+      await rejects(writer.commit({ ...infoOf([bytesOf(500, 1)]), sizeBytes: 501 }), "StorePartCorrupt");
+      await assert.rejects(writer.write(new Uint8Array(chunkBytes + 1)), RangeError);
+      assert.equal(await store.statPart(part("s")), undefined);
     }));
 
   it("detects a flipped byte and a chunk that is gone", () =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CreateOutcome, Store } from "../../src/store/port.ts";
 import { listCompliance } from "./compliance-list.ts";
-import { partCompliance } from "./compliance-parts.ts";
+import { partCompliance, partOrder } from "./compliance-parts.ts";
 import {
   bytesOf,
   infoOf,
@@ -22,11 +22,18 @@ import {
 
 /** What every adapter of the store's port must show. `start` gives an empty storage. */
 export function storeCompliance(name: string, start: StartStorage): void {
+  storeOrder(name, start);
+  describe(`${name}: documents and their keys`, () => documentCompliance(start));
+  describe(`${name}: parts and their bytes`, () => partCompliance(start));
+  describe(`${name}: the list`, () => listCompliance(start));
+}
+
+/** Of these, what decides which write counts: it holds for the simulator's model of a store as well. */
+export function storeOrder(name: string, start: StartStorage): void {
   describe(`${name}: the lease`, () => leaseCompliance(start));
   describe(`${name}: fencing (I9)`, () => fencingCompliance(start));
-  describe(`${name}: documents`, () => documentCompliance(start));
-  describe(`${name}: parts`, () => partCompliance(start));
-  describe(`${name}: the list`, () => listCompliance(start));
+  describe(`${name}: documents`, () => documentOrder(start));
+  describe(`${name}: parts`, () => partOrder(start));
 }
 
 function leaseCompliance(start: StartStorage): void {
@@ -149,7 +156,7 @@ async function keepsOut(
   });
 }
 
-function documentCompliance(start: StartStorage): void {
+function documentOrder(start: StartStorage): void {
   it("creates once by id", () =>
     withLeader(start, async ({ store, term }) => {
       assert.deepEqual(await store.create(term, snapshot("s")), { outcome: "created" });
@@ -158,6 +165,32 @@ function documentCompliance(start: StartStorage): void {
       assert.deepEqual(await store.get("s"), snapshot("s"));
     }));
 
+  it("updates, also twice, and says what is missing", () =>
+    withLeader(start, async ({ store, term }) => {
+      await store.create(term, snapshot("s"));
+      const later = snapshot("s", { phase: "Cutting", attempt: 2, term, durationMs: 2 ** 40 });
+      assert.equal(await store.update(term, later), "written");
+      assert.equal(await store.update(term, later), "written");
+      assert.deepEqual(await store.get("s"), later);
+      assert.equal(await store.update(term, snapshot("t")), "missing");
+      assert.equal(await store.publish(term, snapshot("t", { phase: "Completed" })), "missing");
+      assert.equal(await store.get("t"), undefined);
+    }));
+
+  it("publishes once; the first publication stands (I5, I9)", () =>
+    withLeader(start, async ({ store, term, storage }) => {
+      await store.create(term, snapshot("s"));
+      const first = snapshot("s", { phase: "Completed", exact: true });
+      const other = await storage.open();
+      const outcomes = await Promise.all([store.publish(term, first), other.publish(term, first)]);
+      assert.deepEqual(outcomes.sort(), ["already", "published"]);
+      assert.equal(await store.publish(term, snapshot("s", { phase: "Completed", message: "second" })), "already");
+      assert.equal(await store.update(term, snapshot("s", { phase: "Failed" })), "published");
+      assert.deepEqual(await store.get("s"), first);
+    }));
+}
+
+function documentCompliance(start: StartStorage): void {
   it("creates once by idempotency key, however many ask at once", () =>
     withLeader(start, async ({ store, term, storage }) => {
       const stores = [store, await storage.open(), await storage.open()];
@@ -185,30 +218,6 @@ function documentCompliance(start: StartStorage): void {
       await store.create(term, snapshot("s", { idempotencyKey: "k" }));
       assert.equal(await store.remove(term, "s"), "removed");
       assert.deepEqual(await store.create(term, snapshot("t", { idempotencyKey: "k" })), { outcome: "created" });
-    }));
-
-  it("updates, also twice, and says what is missing", () =>
-    withLeader(start, async ({ store, term }) => {
-      await store.create(term, snapshot("s"));
-      const later = snapshot("s", { phase: "Cutting", attempt: 2, term, durationMs: 2 ** 40 });
-      assert.equal(await store.update(term, later), "written");
-      assert.equal(await store.update(term, later), "written");
-      assert.deepEqual(await store.get("s"), later);
-      assert.equal(await store.update(term, snapshot("t")), "missing");
-      assert.equal(await store.publish(term, snapshot("t", { phase: "Completed" })), "missing");
-      assert.equal(await store.get("t"), undefined);
-    }));
-
-  it("publishes once; the first publication stands (I5, I9)", () =>
-    withLeader(start, async ({ store, term, storage }) => {
-      await store.create(term, snapshot("s"));
-      const first = snapshot("s", { phase: "Completed", exact: true });
-      const other = await storage.open();
-      const outcomes = await Promise.all([store.publish(term, first), other.publish(term, first)]);
-      assert.deepEqual(outcomes.sort(), ["already", "published"]);
-      assert.equal(await store.publish(term, snapshot("s", { phase: "Completed", message: "second" })), "already");
-      assert.equal(await store.update(term, snapshot("s", { phase: "Failed" })), "published");
-      assert.deepEqual(await store.get("s"), first);
     }));
 
   it("writes Completed by publish alone", () =>

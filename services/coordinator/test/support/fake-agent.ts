@@ -10,7 +10,7 @@ import {
   type UploadResponse,
 } from "@cutline/proto/control";
 import type { SnapshotRef } from "@cutline/proto/snapshot";
-import { type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
+import { type ChannelCredentials, type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
 
 type Body<Case extends string> = Extract<NonNullable<CoordinatorMessage["body"]>, { $case: Case }>["value"];
 
@@ -27,10 +27,15 @@ export class FakeAgent {
   #heartbeats: NodeJS.Timeout | undefined;
   readonly #watchers = new Set<() => void>();
 
-  constructor(address: string, processId: string, incarnation: string = randomUUID()) {
+  constructor(
+    address: string,
+    processId: string,
+    incarnation: string = randomUUID(),
+    channelCredentials: ChannelCredentials = credentials.createInsecure(),
+  ) {
     this.processId = processId;
     this.incarnation = incarnation;
-    this.#client = new ControlClient(address, credentials.createInsecure(), { "grpc.enable_retries": 0 });
+    this.#client = new ControlClient(address, channelCredentials, { "grpc.enable_retries": 0 });
   }
 
   /** Attaches and waits for the welcome. */

@@ -6,7 +6,8 @@ export function handlersOf<T>(make: () => T): { readonly made: T; readonly handl
   let handlers: ControlServer | undefined;
   const { addService } = Server.prototype;
   Server.prototype.addService = (_service, implementation) => {
-    handlers = implementation as unknown as ControlServer;
+    // Those of the server that is made first: another one may answer callers that are refused.
+    handlers ??= implementation as unknown as ControlServer;
   };
   try {
     const made = make();

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Snapshot } from "@cutline/proto/snapshot";
 import { defaultSnapshotPolicy } from "@cutline/protocol";
+import type { TlsCredentials } from "@cutline/runtime";
 import { AgentServer, type AgentsLimits, defaultAgentsLimits } from "../../src/agents/server.ts";
 import { nowMs } from "../../src/driver/clock.ts";
 import { Driver } from "../../src/driver/driver.ts";
@@ -17,6 +18,7 @@ export interface WorldOptions {
   readonly limits?: Partial<DriverLimits>;
   readonly agents?: Partial<AgentsLimits>;
   readonly graceMs?: number;
+  readonly credentials?: TlsCredentials;
 }
 
 /** Driver, agents' server and store of one coordinator, without HTTP. */
@@ -57,7 +59,8 @@ export class World {
       logger,
     });
     const limits = { ...defaultAgentsLimits, heartbeatMs: 100, graceMs, ...options.agents };
-    this.server = new AgentServer({ host: "127.0.0.1", port: 0, nowMs, logger, limits }, this.driver);
+    const { credentials } = options;
+    this.server = new AgentServer({ host: "127.0.0.1", port: 0, credentials, nowMs, logger, limits }, this.driver);
     this.driver.connect(this.server);
   }
 

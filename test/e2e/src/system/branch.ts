@@ -63,6 +63,7 @@ export function startAgent(
       CUTLINE_OUTBOUND_PORT: String(plan.outboundPort),
       CUTLINE_INBOUND_PORT: "0",
       CUTLINE_LINK_PORT: "0",
+      CUTLINE_ADMIN_PORT: "0",
       ...common,
       ...spec.agentEnvironment,
     },

@@ -1,5 +1,6 @@
 export type SystemErrorCode =
   | "DescriptorsNotBuilt"
+  | "CertificateNotMade"
   | "NoFreePort"
   | "ProgramEnded"
   | "ProgramMissing"

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { termEpochMs } from "../term.ts";
+import { termEpochMs } from "@cutline/protocol";
 
 /** One Lua script. It is sent by its hash, and in full when the server does not know it. */
 export interface Script {
@@ -47,7 +47,7 @@ local term, expiresAtMs = tonumber(lease[1] or '0'), tonumber(lease[3] or '0')
 if expiresAtMs > now and lease[2] ~= holder then
   return {'held', lease[2], text(expiresAtMs - now)}
 end
--- nextTerm of term.ts, by the server's clock. A new one for the same holder too: what it sent in its last term may still
+-- nextTerm of the protocol, by the server's clock. A new one for the same holder too: what it sent in its last term may still
 -- be on its way.
 term = math.max(term + 1, now - ${termEpochMs})
 redis.call('HSET', KEYS[1], 'term', text(term), 'holder', holder, 'expiresAtMs', text(now + leaseMs))

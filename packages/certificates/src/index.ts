@@ -1,0 +1,1 @@
+export { type IssuedCertificate, type IssueOptions, type Issuer, issueCertificate } from "./issue.ts";

@@ -17,12 +17,28 @@ install: node_modules/.package-lock.json ## Install what package-lock.json names
 redis: ## See that redis-server is there; install it where that is possible
 	@scripts/ensure-redis.sh
 
+.PHONY: grpcio
+grpcio: ## See that grpc-core for Python is there; install it where that is possible
+	@scripts/ensure-grpcio.sh
+
+.PHONY: proxies
+proxies: ## See that haproxy, nginx and h2load are there; install them where that is possible
+	@scripts/ensure-proxies.sh
+
+.PHONY: bench-proxy
+bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy and nginx, and write docs/performance.md
+	npm run --silent bench:proxy -- --save
+
+.PHONY: interop
+interop: install grpcio ## Run gRPC's interop cases through agents and write docs/reference/interop.md
+	npm run --silent interop -- --save
+
 .PHONY: demo
 demo: install ## Run the tutorial's bank and take snapshots of it (REDIS_URL=redis://... uses that Redis)
 	@REDIS_URL='$(REDIS_URL)' npm run --silent demo
 
 .PHONY: test
-test: install redis ## Check everything, then run every test
+test: install redis grpcio proxies ## Check everything, then run every test
 	npm test
 
 .PHONY: check

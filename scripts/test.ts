@@ -19,13 +19,19 @@ const groups: Readonly<Record<string, Group>> = {
     files: "{packages/*,services/*,examples/*,bench,test/house,test/fuzz}/{test/**/,}*.test.ts",
     concurrency: 2,
     testMsMax: 120_000,
-    groupMsMax: 7 * 60_000,
+    groupMsMax: 10 * 60_000,
   },
   e2e: {
     files: "test/e2e/**/*.test.ts",
     concurrency: 1,
     testMsMax: 120_000,
     groupMsMax: 6 * 60_000,
+  },
+  interop: {
+    files: "test/interop/**/*.test.ts",
+    concurrency: 1,
+    testMsMax: 120_000,
+    groupMsMax: 4 * 60_000,
   },
 };
 

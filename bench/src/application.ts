@@ -12,8 +12,10 @@ export interface Application {
 }
 
 export function createApplication(state: () => object): Application {
-  const { BENCH_SDK, BENCH_PORT } = process.env;
-  const participant = BENCH_SDK === "participant" ? createParticipant({ state }) : undefined;
+  const { BENCH_SDK, BENCH_PORT, BENCH_STATE_BYTES = "0" } = process.env;
+  const accounts = accountsOf(Number(BENCH_STATE_BYTES));
+  const participant =
+    BENCH_SDK === "participant" ? createParticipant({ state: () => ({ ...state(), accounts }) }) : undefined;
   const server = participant?.server(new grpc.Server()) ?? new grpc.Server();
   return {
     server,
@@ -30,4 +32,17 @@ export function createApplication(state: () => object): Application {
       process.stdout.write(`${JSON.stringify({ message })}\n`);
     },
   };
+}
+
+const accountBytes = 128;
+
+/** State such as applications have it: small records that make about so many bytes of JSON together. */
+function accountsOf(stateBytes: number): object[] {
+  return Array.from({ length: Math.round(stateBytes / accountBytes) }, (_, index) => ({
+    id: `account-${String(index).padStart(8, "0")}`,
+    cents: 1_000_000 + index,
+    holder: "x".repeat(45),
+    isOpen: true,
+    version: 1_000 + (index % 1_000),
+  }));
 }

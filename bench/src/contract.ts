@@ -25,6 +25,8 @@ export interface LoadRequest {
   /** Calls open at any time. */
   readonly concurrency: number;
   readonly durationMs: number;
+  /** Default 100. */
+  readonly messageBytes?: number;
 }
 
 /** What it saw. */

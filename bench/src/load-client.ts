@@ -10,8 +10,6 @@ import * as grpc from "@grpc/grpc-js";
 import { createApplication } from "./application.ts";
 import { echoAuthority, echoService, type LoadRequest, type LoadResult } from "./contract.ts";
 
-const payload = Buffer.alloc(100, "x");
-
 interface EchoClient extends grpc.Client {
   call(request: Buffer, callback: (error: grpc.ServiceError | null, reply?: Buffer) => void): grpc.ClientUnaryCall;
 }
@@ -30,7 +28,7 @@ const byName = new EchoClient(echoAuthority, insecure);
 const byAgents = participant?.client(byName) ?? byName;
 
 /** Resolves with its latency in us, NaN when it failed. */
-function call(client: EchoClient): Promise<number> {
+function call(client: EchoClient, payload: Buffer): Promise<number> {
   const began = performance.now();
   return new Promise((resolve) => {
     const make = () => {
@@ -46,14 +44,15 @@ function call(client: EchoClient): Promise<number> {
   });
 }
 
-async function load({ route, concurrency, durationMs }: LoadRequest): Promise<LoadResult> {
+async function load({ route, concurrency, durationMs, messageBytes = 100 }: LoadRequest): Promise<LoadResult> {
+  const payload = Buffer.alloc(messageBytes, "x");
   const client = route === "direct" ? direct : byAgents;
   const latenciesUs: number[] = [];
   let failures = 0;
   const began = performance.now();
   const worker = async () => {
     while (performance.now() - began < durationMs) {
-      const latencyUs = await call(client);
+      const latencyUs = await call(client, payload);
       if (Number.isNaN(latencyUs)) failures += 1;
       else latenciesUs.push(latencyUs);
     }

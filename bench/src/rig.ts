@@ -53,6 +53,7 @@ export async function startRig(kind: RigKind): Promise<Rig> {
         CUTLINE_OUTBOUND_PORT: String(outboundPort),
         CUTLINE_INBOUND_PORT: "0",
         CUTLINE_LINK_PORT: "0",
+        CUTLINE_ADMIN_PORT: "0",
       });
     const [serverPort, clientPort, outboundPort, controlPort] = [
       await reservePort(),

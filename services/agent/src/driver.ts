@@ -5,17 +5,22 @@ import {
   type CutFacts,
   type CutTrigger,
   createProcessState,
+  gatherUndelivered,
+  holdersOf,
   InvariantViolation,
-  noteArrival,
   type ProcessState,
   type SnapshotRef,
   snapshotKey,
   step,
+  takeArrival,
 } from "@cutline/protocol";
 import { describeError, type Logger } from "@cutline/runtime";
 import type { KeptRecord, Recorder } from "./capture/recorder.ts";
+import type { CallEnd } from "./dataplane/call/call-end.ts";
 import { FrameError, FrameType } from "./dataplane/link/codec.ts";
-import { type ArrivedFrame, channelIds, Link, type LinkIdentity, type LinkLimits } from "./dataplane/link/link.ts";
+import type { ArrivedFrame } from "./dataplane/link/frame.ts";
+import { InboundMemory, KeptBytes } from "./dataplane/link/kept-bytes.ts";
+import { channelIds, Link, type LinkIdentity, type LinkLimits } from "./dataplane/link/link.ts";
 
 /** What the driver's owner does with the protocol's effects. */
 export interface DriverEvents {
@@ -36,6 +41,8 @@ export interface DriverEvents {
 export class Driver {
   readonly state: ProcessState;
   readonly links = new Map<string, Link>();
+  /** What is kept for the application, of all links. */
+  readonly memory: InboundMemory;
   readonly #byOutgoing = new Map<string, Link>();
   readonly #byIncoming = new Map<string, Link>();
   readonly #recorder: Recorder;
@@ -47,6 +54,7 @@ export class Driver {
     this.state = createProcessState(processId);
     this.#recorder = recorder;
     this.#limits = limits;
+    this.memory = new InboundMemory(limits.inboundBytesMax);
     this.#events = events;
     this.#logger = logger;
   }
@@ -60,8 +68,10 @@ export class Driver {
     const outgoing = this.state.outgoing.get(ids.outgoing);
     const incoming = this.state.incoming.get(ids.incoming);
     if (outgoing === undefined || incoming === undefined) throw new RangeError(`link ${identity.id} has no channels`);
-    const link = new Link(identity, { outgoing, incoming }, this.#limits, {
+    const kept = new KeptBytes(this.memory, this.#limits.headerBytesMax);
+    const link = new Link(identity, { outgoing, incoming }, kept, this.#limits, {
       onArrival: (from, frame) => this.#arrived(from, frame),
+      onCrowded: (from) => this.#crowded(from),
       onRoom: (from) => this.#pumpToLink(from),
       onClosedByPeer: (from, reason) => this.closeLink(from, reason),
     });
@@ -82,7 +92,7 @@ export class Driver {
     link.closeConnection(reason);
     this.#perform(step(this.state, { type: "closeChannel", channel: link.outgoing.id }).effects);
     this.#perform(step(this.state, { type: "closeChannel", channel: link.incoming.id }).effects);
-    for (const call of [...link.calls.values()]) call.linkLost(reason);
+    for (const call of link.calls.values()) call.linkLost(reason);
     this.#events.onLinkLost(link, reason);
   }
 
@@ -114,22 +124,9 @@ export class Driver {
    * lets go. Throws {@link InvariantViolation}, with nothing sent, when the bookkeeping does not add up.
    */
   captured(ref: SnapshotRef): void {
-    const undelivered = new Map<string, number[]>();
-    const kept = new Map<string, Map<number, KeptRecord>>();
-    for (const link of this.links.values()) {
-      const frames = new Map<number, KeptRecord>();
-      for (const call of link.calls.values()) {
-        for (const frame of call.inbound.remaining()) frames.set(frame.number, { frame, call });
-      }
-      for (const frame of link.strays) frames.set(frame.number, { frame, call: undefined });
-      undelivered.set(
-        link.incoming.id,
-        [...frames.keys()].sort((a, b) => a - b),
-      );
-      kept.set(link.incoming.id, frames);
-    }
-    const { effects } = step(this.state, { type: "captured", ref, undelivered });
-    this.#perform(effects, (channel, number) => kept.get(channel)?.get(number));
+    const undelivered = gatherUndelivered(this.links.values(), keptByCall);
+    const { effects } = step(this.state, { type: "captured", ref, undelivered: undelivered.numbers });
+    this.#perform(effects, undelivered.find);
   }
 
   #arrived(link: Link, frame: ArrivedFrame): void {
@@ -154,25 +151,52 @@ export class Driver {
     );
   }
 
-  /** The path of every message: does what `step` does for `frameArrived`, without an object for each effect. */
+  /** The path of every message: what `step` does for `frameArrived`, without an object for each effect. */
   #frameArrived(link: Link, frame: ArrivedFrame): void {
-    noteArrival(link.incoming, frame.number);
+    const recordings = takeArrival(link.incoming, frame.number);
     if (frame.type === FrameType.open) this.#events.onOpen(link, frame);
     const call = link.calls.get(frame.callId);
-    const { recordings } = link.incoming;
     if (recordings.length === 0) {
       if (link.endedCalls.size > 0) link.endedCalls.clear();
       call?.arrive(frame);
     } else {
       const ended = call === undefined ? link.endedCalls.get(frame.callId) : undefined;
-      const arrived = call?.arrive(frame) ?? ended?.arriveLate(frame) ?? frame;
-      for (const recording of recordings) {
-        recording.recorded.add(frame.number);
-        this.#keep(recording.ref, link.incoming.id, { frame: arrived, call: call ?? ended });
-      }
+      if (call !== undefined) call.arrive(frame);
+      else ended?.arriveLate(frame);
+      for (const { ref } of recordings) this.#keep(ref, link.incoming.id, { frame, call: call ?? ended });
     }
-    if (call === undefined) link.delivered(frame);
-    else call.pumpToApplication();
+    if (call === undefined) {
+      link.arrivedForNobody(frame);
+      return;
+    }
+    // A call that will be refused had better not begin.
+    if (frame.type === FrameType.open) this.#makeRoom(link, call, frame);
+    call.pumpToApplication();
+    call.inbound.keepLast();
+    if (call.inbound.next !== undefined) this.#makeRoom(link, call, frame);
+  }
+
+  /** Where too much is kept: the snapshots that hold frames back are given up, else the call ends that brings more. */
+  #makeRoom(link: Link, call: CallEnd, frame: ArrivedFrame): void {
+    const reason = link.kept.crowdedFor(frame.type);
+    if (reason === undefined) return;
+    const cutting = [...this.state.snapshots.values()].filter(({ phase }) => phase === "cutting");
+    if (cutting.length > 0) {
+      // Not from inside a step.
+      queueMicrotask(() => {
+        for (const { ref } of cutting) this.captureFailed(ref, "InboundTooLarge", reason);
+      });
+    }
+    if (call.refuse(reason) === "waits" && link.kept.isOverfull) throw new FrameError(`${reason}, and more comes`);
+  }
+
+  /** Traffic is never the victim: the snapshots that hold it back are given up. Not from inside a step. */
+  #crowded(link: Link): void {
+    queueMicrotask(() => {
+      const { bytes } = link.strays;
+      const message = `${bytes} bytes for calls that are over wait on the channel ${link.incoming.id} for the cut`;
+      for (const ref of holdersOf(this.state, link.incoming)) this.captureFailed(ref, "StraysTooLarge", message);
+    });
   }
 
   #perform(
@@ -227,15 +251,19 @@ export class Driver {
     const link = this.#byIncoming.get(channel);
     if (link === undefined) return;
     link.settleStrays();
-    for (const call of [...link.calls.values()]) call.pumpToApplication();
+    for (const call of link.calls.values()) call.pumpToApplication();
   }
 
   #pumpToLink(link: Link): void {
-    for (const call of [...link.calls.values()]) {
+    for (const call of link.calls.values()) {
       if (!link.hasRoom) return;
       call.pumpToLink();
     }
   }
+}
+
+function keptByCall(call: CallEnd): Iterable<ArrivedFrame> {
+  return call.inbound.remaining();
 }
 
 function decodeMarker(payload: Buffer): Marker {

@@ -1,11 +1,12 @@
+import type { CallEvents, CallStream, HeaderList } from "@cutline/h2";
+import { ResetCode } from "@cutline/h2";
 import { CallEnd } from "./call/call-end.ts";
-import type { CallHost } from "./call/call-host.ts";
+import type { CallHeaders, CallHost } from "./call/call-host.ts";
 import { nothingYet, type Position } from "./call/position.ts";
-import type { CallEvents, CallStream, HeaderList } from "./http2/port.ts";
-import { ResetCode } from "./http2/port.ts";
 import { FrameError } from "./link/codec.ts";
+import type { ArrivedFrame } from "./link/frame.ts";
 import { decodeHeaders, headerValue, withoutHeaders } from "./link/headers.ts";
-import type { ArrivedFrame, Link } from "./link/link.ts";
+import type { Link } from "./link/link.ts";
 
 /** Metadata between agent and application (docs/reference/capture-contract.md); neither goes further. */
 export const callIdHeader = "cutline-call-id";
@@ -53,6 +54,8 @@ export class Calls {
    * lives, because a call of such a client that is still in a socket at a cut cannot be seen.
    */
   unnamedCalls = 0;
+  /** Calls that came over links since the start. */
+  arrived = 0;
   /** Earlier attempts of calls whose library has tried them again under the same id. */
   readonly #superseded = new Set<CallEnd>();
 
@@ -74,7 +77,8 @@ export class Calls {
     return [...this.#outgoing.keys(), ...this.#environmentIds, ...this.#answeredByAgent];
   }
 
-  get openCalls(): number {
+  /** Of those that have an id of the application's; {@link Link.calls} are all. */
+  get openNamedCalls(): number {
     return this.#incoming.size + this.#outgoing.size;
   }
 
@@ -108,6 +112,7 @@ export class Calls {
     const headers = describe(decodeHeaders(frame.payload));
     const call = new CallEnd("callee", this.#host, link, frame.callId, headers, { id: undefined, epoch: 0 });
     link.calls.set(frame.callId, call);
+    this.arrived += 1;
     return call;
   }
 
@@ -227,9 +232,13 @@ export function positiveInteger(text: string | undefined): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-function describe(headers: HeaderList): { method: string; isGrpc: boolean } {
-  return {
-    method: headerValue(headers, ":path") ?? "",
-    isGrpc: headerValue(headers, "content-type")?.startsWith("application/grpc") ?? false,
-  };
+function describe(headers: HeaderList): CallHeaders {
+  let [authority, method, isGrpc] = ["", "", false];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i];
+    if (name === ":path") method = headers[i + 1] ?? "";
+    else if (name === ":authority") authority = headers[i + 1] ?? "";
+    else if (name === "content-type") isGrpc = headers[i + 1]?.startsWith("application/grpc") ?? false;
+  }
+  return { list: headers, authority, method, isGrpc };
 }

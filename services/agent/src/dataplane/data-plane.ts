@@ -1,17 +1,21 @@
-import type { CutTrigger, SnapshotRef } from "@cutline/protocol";
+import type { AcceptedConnection, CallEvents, CallStream, HeaderList, Http2Client } from "@cutline/h2";
+import type { CutTrigger, LinkParty, SnapshotRef } from "@cutline/protocol";
 import type { Logger } from "@cutline/runtime";
 import type { Recorder } from "../capture/recorder.ts";
 import { Driver, type DriverEvents } from "../driver.ts";
+import { CallBook, type CountedCall, environmentPeer } from "../metrics/call-book.ts";
+import { LinkBook } from "../metrics/link-book.ts";
 import { GrpcStatus } from "./call/answers.ts";
 import type { CallEnd } from "./call/call-end.ts";
-import type { CallHost, CallLimits } from "./call/call-host.ts";
+import type { CallHeaders, CallHost, CallLimits, CallRole } from "./call/call-host.ts";
 import { Gate } from "./call/gate.ts";
 import { Calls, callIdHeader, ignoredEvents, positiveInteger, withoutContractHeaders } from "./calls.ts";
 import { answerStatus, EnvironmentLedger, passThrough } from "./environment.ts";
-import type { AcceptedConnection, CallEvents, CallStream, HeaderList, Http2Client } from "./http2/port.ts";
 import { headerValue } from "./link/headers.ts";
-import type { LinkLimits } from "./link/link.ts";
-import { Mesh, type MeshLimits, type MeshSelf } from "./link/mesh.ts";
+import type { InboundMemory } from "./link/kept-bytes.ts";
+import type { Link, LinkLimits } from "./link/link.ts";
+import { Mesh, type MeshLimits } from "./link/mesh.ts";
+import { type LinkSecurity, plainLinks } from "./link/transport.ts";
 
 /** What the data plane needs to know of the application. */
 export interface ApplicationSide {
@@ -30,7 +34,7 @@ export interface ApplicationSide {
 }
 
 export interface DataPlaneOptions {
-  readonly self: MeshSelf;
+  readonly self: LinkParty;
   /** The first id of incoming calls; see `ParticipantHelloRequest.first_call_id`. */
   readonly firstIncomingId: number;
   /** What stands between the agent and its application's own bookkeeping. */
@@ -38,6 +42,8 @@ export interface DataPlaneOptions {
   readonly callLimits: CallLimits;
   readonly linkLimits: LinkLimits;
   readonly meshLimits: MeshLimits;
+  /** Mutual TLS on links. Absent: plain TCP. */
+  readonly security?: LinkSecurity;
   readonly recorder: Recorder;
   readonly applicationClient: Http2Client;
   /** A client for an authority outside of the mesh. */
@@ -58,6 +64,8 @@ export class DataPlane implements CallHost {
   readonly driver: Driver;
   readonly mesh: Mesh;
   readonly environment = new EnvironmentLedger();
+  readonly book = new CallBook();
+  readonly linkBook = new LinkBook();
   readonly #options: DataPlaneOptions;
   readonly #waitingForDirectory: (() => void)[] = [];
   #directoryKnown = false;
@@ -66,7 +74,7 @@ export class DataPlane implements CallHost {
     this.#options = options;
     this.limits = options.callLimits;
     this.calls = new Calls(this, options.firstIncomingId);
-    const { self, recorder, linkLimits, meshLimits, logger, now } = options;
+    const { self, recorder, linkLimits, meshLimits, security, logger, now } = options;
     this.driver = new Driver(
       self.processId,
       recorder,
@@ -74,12 +82,18 @@ export class DataPlane implements CallHost {
       {
         ...events,
         onOpen: (link, frame) => this.calls.openIncoming(link, frame),
-        onLinkLost: (link, reason) =>
-          logger.warn({ linkId: link.id, peer: link.peer.processId, reason }, "link given up"),
+        onLinkLost: (link, reason) => {
+          this.linkBook.lost(link);
+          logger.warn({ linkId: link.id, peer: link.peer.processId, reason }, "link given up");
+        },
       },
       logger,
     );
-    this.mesh = new Mesh(self, this.driver, meshLimits, logger, now);
+    this.mesh = new Mesh(self, this.driver, meshLimits, security ?? plainLinks(logger, now), logger, now);
+  }
+
+  get memory(): InboundMemory {
+    return this.driver.memory;
   }
 
   get confirmsReceipt(): boolean {
@@ -92,6 +106,10 @@ export class DataPlane implements CallHost {
 
   get applicationError(): string | undefined {
     return this.#options.application.error;
+  }
+
+  countCall(role: CallRole, { peer }: Link, { authority, method, list }: CallHeaders): CountedCall {
+    return this.book.begin(role === "caller" ? "outbound" : "inbound", peer.processId, authority, method, list);
   }
 
   openToApplication(call: CallEnd, headers: HeaderList, events: CallEvents): CallStream {
@@ -128,7 +146,7 @@ export class DataPlane implements CallHost {
   /** Hands over what waited for the application to be ready. */
   applicationCameUp(): void {
     for (const link of [...this.driver.links.values()]) {
-      for (const call of [...link.calls.values()]) call.pumpToApplication();
+      for (const call of link.calls.values()) call.pumpToApplication();
     }
   }
 
@@ -154,6 +172,7 @@ export class DataPlane implements CallHost {
           authority: peer,
           direction: "inbound",
           ledger: this.environment,
+          book: this.book,
           onCrossing: () => this.gate.noteCrossing(),
           onCancelled: () => this.#options.application.cancelled(),
         }),
@@ -177,7 +196,9 @@ export class DataPlane implements CallHost {
     if (link === undefined || !link.mayOpenCall) {
       const message = link === undefined ? `process ${process} has left` : `too many calls are open to ${process}`;
       this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
-      answerStatus(stream, link === undefined ? GrpcStatus.unavailable : GrpcStatus.resourceExhausted, message);
+      const status = link === undefined ? GrpcStatus.unavailable : GrpcStatus.resourceExhausted;
+      this.#countRefused(process, authority, headers, status);
+      answerStatus(stream, status, message);
       return ignoredEvents;
     }
     const arrival = this.calls.openOutgoing(link, stream, headers, endStream);
@@ -193,6 +214,7 @@ export class DataPlane implements CallHost {
   ): CallEvents {
     if (client === undefined) {
       this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
+      this.#countRefused(environmentPeer, authority, headers, GrpcStatus.unavailable);
       answerStatus(stream, GrpcStatus.unavailable, `${authority} is no process of the mesh and no address`);
       return ignoredEvents;
     }
@@ -205,6 +227,7 @@ export class DataPlane implements CallHost {
       authority,
       direction: "outbound",
       ledger: this.environment,
+      book: this.book,
       // What the environment answers is not part of the picture; what the application does with it shows in its state.
       onCrossing() {},
       onCancelled() {},
@@ -216,6 +239,13 @@ export class DataPlane implements CallHost {
     const id = positiveInteger(headerValue(headers, callIdHeader));
     if (id !== undefined && this.confirmsReceipt) this.calls.noteOwn(id);
     return this.inboundConnection(this.#options.self.processId).onCall(stream, headers, endStream);
+  }
+
+  /** A call that the agent answers at once. */
+  #countRefused(peer: string, authority: string, headers: HeaderList, status: string): void {
+    const counted = this.book.begin("outbound", peer, authority, headerValue(headers, ":path") ?? "", headers);
+    counted.answeredWith(status);
+    counted.close({ sentBytes: 0, receivedBytes: 0 });
   }
 
   #noteEnvironment(id: number | undefined): void {

@@ -1,5 +1,5 @@
-import { createNodeHttp2Client } from "./http2/node-http2-client.ts";
-import type { Http2Client } from "./http2/port.ts";
+import type { Http2Client } from "@cutline/h2";
+import { createLeanClient } from "@cutline/h2";
 import { parseAddress } from "./link/address.ts";
 
 /** Peers outside of the mesh to which connections are kept; the one that was asked for longest ago goes first. */
@@ -21,7 +21,7 @@ export class EnvironmentClients {
     }
     const address = parseAddress(authority);
     if (address === undefined) return undefined;
-    const client = createNodeHttp2Client(address);
+    const client = createLeanClient(address);
     this.#clients.set(authority, client);
     for (const [oldest, unused] of this.#clients) {
       if (this.#clients.size <= clientsMax) break;

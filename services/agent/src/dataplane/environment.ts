@@ -1,6 +1,8 @@
+import type { CallEvents, CallStream, HeaderList, Http2Client } from "@cutline/h2";
 import type { EnvironmentPeer } from "@cutline/proto/snapshot";
+import { type CallBook, environmentPeer } from "../metrics/call-book.ts";
 import { GrpcStatus, statusAnswer, statusTrailers } from "./call/answers.ts";
-import type { CallEvents, CallStream, HeaderList, Http2Client } from "./http2/port.ts";
+import { headerValue } from "./link/headers.ts";
 
 type Direction = "inbound" | "outbound";
 
@@ -14,10 +16,13 @@ const peersMax = 1_000;
 
 /** Counts calls with peers that have no agent: they make a snapshot partial, and are named in it. */
 export class EnvironmentLedger {
+  /** Calls that began since the start, tunnels and those that found nobody too. */
+  readonly begun = { inbound: 0, outbound: 0 };
   readonly #peers = new Map<string, PeerCounts>();
 
   /** Counts a call that begins; one of the functions returned is to be called when it ends. */
   count(authority: string, direction: Direction): CountedCall {
+    this.begun[direction] += 1;
     let key = `${direction} ${authority}`;
     if (!this.#peers.has(key) && this.#peers.size >= peersMax) key = `${direction} other`;
     const counts = this.#peers.get(key) ?? { calls: 0, openCalls: 0 };
@@ -70,6 +75,7 @@ export interface EnvironmentCall {
   readonly authority: string;
   readonly direction: Direction;
   readonly ledger: EnvironmentLedger;
+  readonly book: CallBook;
   /** Something of the call has crossed between application and agent. */
   onCrossing(): void;
   /** The caller has reset the call before its answer was complete. */
@@ -82,10 +88,25 @@ export function passThrough(call: EnvironmentCall): CallEvents {
   let answered = false;
   let openDirections = 2;
   const counted = call.ledger.count(call.authority, call.direction);
+  const isOutbound = call.direction === "outbound";
+  const open = {
+    counted: call.book.begin(
+      call.direction,
+      environmentPeer,
+      isOutbound ? call.authority : (headerValue(call.headers, ":authority") ?? ""),
+      headerValue(call.headers, ":path") ?? "",
+      call.headers,
+    ),
+    sentBytes: 0,
+    receivedBytes: 0,
+  };
+  call.book.environmentCalls.add(open);
   const end = (outcome: keyof CountedCall = "ended") => {
     if (openDirections === 0) return;
     openDirections = 0;
     counted[outcome]();
+    call.book.environmentCalls.delete(open);
+    open.counted.close(open);
   };
   const directionEnded = () => {
     if (openDirections === 1) end();
@@ -96,20 +117,25 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     onHeaders(headers, endStream) {
       onCrossing();
       answered = true;
+      if (endStream) open.counted.answered(headers);
       stream.respond(headers, endStream);
       if (endStream) directionEnded();
     },
     onData(chunk) {
       onCrossing();
+      if (isOutbound) open.receivedBytes += chunk.length;
+      else open.sentBytes += chunk.length;
       if (stream.write(chunk) === "full") away.pause();
     },
     onTrailers(headers) {
       onCrossing();
+      open.counted.answered(headers);
       stream.trailers(headers);
       directionEnded();
     },
     onEnd() {
       onCrossing();
+      open.counted.answered([]);
       stream.end();
       directionEnded();
     },
@@ -117,6 +143,7 @@ export function passThrough(call: EnvironmentCall): CallEvents {
       onCrossing();
       if (cause !== "connection") stream.reset(code);
       else {
+        open.counted.answeredWith(GrpcStatus.unavailable);
         const reason = `${call.authority} cannot be reached: ${client.lastError ?? "no connection"}`;
         answerStatus(stream, GrpcStatus.unavailable, reason, answered);
       }
@@ -131,6 +158,8 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     onHeaders() {},
     onData(chunk) {
       onCrossing();
+      if (isOutbound) open.sentBytes += chunk.length;
+      else open.receivedBytes += chunk.length;
       if (away.write(chunk) === "full") stream.pause();
     },
     onTrailers() {

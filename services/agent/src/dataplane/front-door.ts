@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { AcceptedConnection, Http2Server } from "@cutline/h2";
 import { CutlineError, type Logger } from "@cutline/runtime";
 import { type ConnectTarget, parseRequestHead } from "./connect-request.ts";
-import type { AcceptedConnection, Http2Server } from "./http2/port.ts";
 import { sniff } from "./sniff.ts";
 import { openTunnel } from "./tunnel.ts";
 

@@ -1,4 +1,4 @@
-import type { HeaderList } from "../http2/port.ts";
+import type { HeaderList } from "@cutline/h2";
 
 /** gRPC status codes that the agent gives itself. */
 export const GrpcStatus = { resourceExhausted: "8", unavailable: "14" } as const;

@@ -1,12 +1,14 @@
-import type { CallEvents, CallStream, HeaderList, ResetCause } from "../http2/port.ts";
-import { ResetCode } from "../http2/port.ts";
-import { FrameError, FrameFlag, FrameType } from "../link/codec.ts";
-import { encodeHeaders } from "../link/headers.ts";
-import type { ArrivedFrame, Link } from "../link/link.ts";
+import type { CallEvents, CallStream, HeaderList, ResetCause } from "@cutline/h2";
+import { ResetCode } from "@cutline/h2";
+import type { CountedCall } from "../../metrics/call-book.ts";
+import { FrameError, FrameFlag, FrameType, unpin } from "../link/codec.ts";
+import type { ArrivedFrame } from "../link/frame.ts";
+import { encodeHeaders, isGrpc } from "../link/headers.ts";
+import type { Link } from "../link/link.ts";
 import { decodeReset, encodeReset, GrpcStatus, statusAnswer, statusTrailers } from "./answers.ts";
 import type { ApplicationNames, CallHeaders, CallHost, CallRole } from "./call-host.ts";
 import { Credit } from "./credit.ts";
-import { type InboundFrame, InboundQueue } from "./inbound-queue.ts";
+import { InboundQueue } from "./inbound-queue.ts";
 import { KeptRequest } from "./kept-request.ts";
 import type { OutboundItem, OutboundQueue } from "./outbound-queue.ts";
 import { everything, type Position } from "./position.ts";
@@ -25,8 +27,9 @@ export class CallEnd implements CallEvents {
   applicationId: number | undefined;
   /** The application's epoch in which it made the call; see `cutline-epoch`. */
   readonly epoch: number;
-  readonly inbound = new InboundQueue();
+  readonly inbound: InboundQueue;
   readonly request: KeptRequest;
+  readonly counted: CountedCall;
   readonly #host: CallHost;
   readonly #sending: Sending;
   readonly #credit: Credit;
@@ -34,13 +37,13 @@ export class CallEnd implements CallEvents {
   #streamFull = false;
   /** Nothing more arrives over the link. */
   #inboundEnded = false;
-  #resetArrived: InboundFrame | undefined;
+  #resetArrived: ArrivedFrame | undefined;
   #headersHanded = false;
   /** The application was given the answer's end, or a reset. */
   #endHanded = false;
   #endArrived = false;
   /** The peer's last word on the call, when it has come. */
-  #lastWord: InboundFrame | undefined;
+  #lastWord: ArrivedFrame | undefined;
   #linkLost = false;
   #applicationGone = false;
   /** The application is known to have ended the call, at a point or by a receipt. */
@@ -62,11 +65,13 @@ export class CallEnd implements CallEvents {
     this.#host = host;
     this.link = link;
     this.callId = callId;
+    this.inbound = new InboundQueue(link.kept);
     this.method = headers.method;
     this.applicationId = application.id;
     this.epoch = application.epoch;
-    this.request = new KeptRequest(host.limits.requestKeptBytesMax);
+    this.request = new KeptRequest(host.limits.requestKeptBytesMax, host.memory);
     this.#credit = new Credit(host.limits.windowBytes);
+    this.counted = host.countCall(role, link, headers);
     this.#sending = new Sending({
       role,
       host,
@@ -92,6 +97,15 @@ export class CallEnd implements CallEvents {
   /** What the application has sent and the link has not taken. */
   get outbound(): OutboundQueue {
     return this.#sending.queue;
+  }
+
+  /** Message bytes of the call so far: from the application to the link, and from the link. */
+  get sentBytes(): number {
+    return this.#credit.sentBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#credit.arrivedBytes;
   }
 
   /** While a cut settles: what the application had sent at its capture. */
@@ -136,29 +150,46 @@ export class CallEnd implements CallEvents {
   // From the link
 
   /** Throws {@link FrameError} when the frame does not fit the call. */
-  arrive(frame: ArrivedFrame): InboundFrame {
+  arrive(frame: ArrivedFrame): void {
     checkDirection(this.role, frame.type);
     if (this.#endArrived && frame.type !== FrameType.reset) throw new FrameError("a frame came behind its call's end");
     if (frame.type === FrameType.message) this.#credit.noteArrived(frame.payload.length);
-    const inbound = this.inbound.append(frame);
-    if (inbound.role.part === "end") {
+    this.inbound.append(frame);
+    const { role } = frame;
+    if (role.part === "end") {
       this.#inboundEnded = true;
       this.#endArrived = true;
-      if (frame.type !== FrameType.halfClose) this.#lastWord = inbound;
+      if (frame.type !== FrameType.halfClose) this.#lastWord = frame;
     }
-    if (frame.type === FrameType.reset) this.#resetArrived = inbound;
-    if (this.role === "callee" && inbound.role.part === "message" && inbound.role.index === 0) {
-      this.request.keep(frame.payload);
-    }
-    return inbound;
+    if (frame.type === FrameType.reset) this.#resetArrived = frame;
+    if (this.role === "callee" && role.part === "message" && role.index === 0) this.request.keep(frame.payload);
+  }
+
+  /**
+   * Ends the call because too much is kept already. `waits`: what comes next for it stands behind a marker, and an
+   * answer to that may not go out before the cut.
+   */
+  refuse(reason: string): "refused" | "waits" {
+    const { next } = this.inbound;
+    if (next !== undefined && this.link.mayDeliver(next.number) === "hold") return "waits";
+    if (this.#sending.phase === "ended" || this.#applicationGone) return "refused";
+    if (this.role === "callee" && !this.isHanded) this.#applicationGone = true;
+    this.#refuseWith(reason);
+    this.pumpToApplication();
+    return "refused";
+  }
+
+  /** What is kept for the call keeps no more than itself of the reads that it came by. */
+  unpin(): void {
+    for (const frame of this.inbound.remaining()) unpin(frame);
+    this.request.unpin();
   }
 
   /** After the call has ended here: tells a frame its place in the call. Throws {@link FrameError} as `arrive` does. */
-  arriveLate(frame: ArrivedFrame): InboundFrame {
+  arriveLate(frame: ArrivedFrame): void {
     checkDirection(this.role, frame.type);
-    const inbound = this.inbound.append(frame);
+    this.inbound.append(frame);
     this.inbound.takeAll(() => undefined);
-    return inbound;
   }
 
   credited(grantedBytes: number): void {
@@ -286,8 +317,12 @@ export class CallEnd implements CallEvents {
   // From the application
 
   onHeaders(headers: HeaderList, endStream: boolean): void {
+    if (endStream) this.counted.answered(headers);
     if (endStream) this.#sending.take(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
-    else this.#sending.take(FrameType.headers, 0, encodeHeaders(headers), "headers");
+    else {
+      if (!isGrpc(headers)) this.#sending.bodyIsOpaque();
+      this.#sending.take(FrameType.headers, 0, encodeHeaders(headers), "headers");
+    }
   }
 
   onData(chunk: Buffer): void {
@@ -295,6 +330,7 @@ export class CallEnd implements CallEvents {
   }
 
   onTrailers(headers: HeaderList): void {
+    if (this.role === "callee") this.counted.answered(headers);
     if (this.role === "callee") this.#sending.take(FrameType.trailers, 0, encodeHeaders(headers), "end");
     else this.onEnd();
   }
@@ -321,7 +357,7 @@ export class CallEnd implements CallEvents {
     this.pumpToApplication();
   }
 
-  readonly #deliver = (frame: InboundFrame): void => {
+  readonly #deliver = (frame: ArrivedFrame): void => {
     this.link.delivered(frame);
   };
 
@@ -381,7 +417,7 @@ export class CallEnd implements CallEvents {
     this.inbound.takeAll(this.#deliver);
   }
 
-  #mayHand(frame: InboundFrame): boolean {
+  #mayHand(frame: ArrivedFrame): boolean {
     if (this.link.mayDeliver(frame.number) === "hold" || !this.#host.gate.mayEnter(frame.type)) return false;
     return frame.type !== FrameType.open || this.#host.applicationReady;
   }
@@ -395,7 +431,7 @@ export class CallEnd implements CallEvents {
     return true;
   }
 
-  #hand(frame: InboundFrame): void {
+  #hand(frame: ArrivedFrame): void {
     if (this.#nobodyReceives) {
       if (!this.#applicationGone && !this.#undecided) this.inbound.takeAll(this.#deliver);
       this.#dropUnread();
@@ -437,8 +473,9 @@ export class CallEnd implements CallEvents {
     this.#answerForApplication(GrpcStatus.unavailable, unreachable);
   }
 
-  #handTrailers(frame: InboundFrame): void {
+  #handTrailers(frame: ArrivedFrame): void {
     this.#endHanded = true;
+    this.counted.answered(frame.headers);
     if (this.inbound.messagesHanded > 1) this.#host.onStreamAnswered();
     if ((frame.flags & FrameFlag.trailersOnly) !== 0 && !this.#headersHanded)
       this.#stream?.respond(frame.headers, true);
@@ -448,7 +485,7 @@ export class CallEnd implements CallEvents {
     if (this.outbound.read.end && this.#sending.phase === "open") this.#resetPeer(ResetCode.noError);
   }
 
-  #resetApplication(frame: InboundFrame): void {
+  #resetApplication(frame: ArrivedFrame): void {
     const mayBeAtWork = this.isInProcess;
     this.#endHanded = true;
     this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
@@ -467,7 +504,12 @@ export class CallEnd implements CallEvents {
 
   #refuseMessage(): void {
     const { messageBytesMax } = this.#host.limits;
-    const reason = `a message of ${this.#sending.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`;
+    this.#refuseWith(
+      `a message of ${this.#sending.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`,
+    );
+  }
+
+  #refuseWith(reason: string): void {
     if (this.role === "callee") {
       this.#host.onCancelled(this);
       this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
@@ -482,6 +524,7 @@ export class CallEnd implements CallEvents {
 
   /** Callee: ends the call towards its caller, in the application's place. */
   #answerForApplication(status: string, message: string): void {
+    this.counted.answeredWith(status);
     const { headers } = this.outbound.read;
     const block = encodeHeaders(headers ? statusTrailers(status, message) : statusAnswer(status, message));
     this.#sending.take(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
@@ -489,16 +532,24 @@ export class CallEnd implements CallEvents {
 
   /** Caller: ends the call towards the application, in the callee's place. */
   #answer(status: string, message: string): void {
+    this.counted.answeredWith(status);
     this.#host.onAnsweredByAgent(this);
     if (this.#headersHanded) this.#stream?.trailers(statusTrailers(status, message));
     else this.#stream?.respond(statusAnswer(status, message), true);
   }
 
-  /** Tops the peer's credit up, unless the application or this call's share of memory is full. */
+  readonly #offerAgain = (): void => this.#offerCredit();
+
+  /** Tops the peer's credit up, unless the application, this call's share of memory or all of it is full. */
   #offerCredit(): void {
     if (this.#streamFull || this.#inboundEnded) return;
     // A message that has begun gets through, however much is kept: it cannot be received in part.
     if (this.inbound.bytes >= this.#host.limits.keptBytesMax && !this.inbound.handedInsideMessage) return;
+    const { memory } = this.#host;
+    if (memory.isFull && !this.inbound.handedInsideMessage) {
+      memory.whenRoom(this.#offerAgain);
+      return;
+    }
     const grant = this.#credit.nextGrant();
     if (grant !== undefined) this.link.grant(this.callId, grant);
   }
@@ -507,6 +558,9 @@ export class CallEnd implements CallEvents {
     if (this.#host.gate.fromApplication !== "open" && !this.outbound.isEmpty) return;
     if (this.#finished || !this.#inboundEnded || this.#sending.phase === "open" || !this.inbound.isEmpty) return;
     this.#finished = true;
+    this.request.release();
+    this.#host.memory.forget(this.#offerAgain);
+    this.counted.close(this);
     this.#host.onFinished(this);
   }
 }

@@ -1,4 +1,7 @@
-import type { CallEvents, CallStream, HeaderList } from "../http2/port.ts";
+import type { CallEvents, CallStream, HeaderList } from "@cutline/h2";
+import type { CountedCall } from "../../metrics/call-book.ts";
+import type { InboundMemory } from "../link/kept-bytes.ts";
+import type { Link } from "../link/link.ts";
 import type { CallEnd } from "./call-end.ts";
 import type { Gate } from "./gate.ts";
 
@@ -29,6 +32,7 @@ export const defaultCallLimits: CallLimits = {
 /** What a call needs of the agent around it. */
 export interface CallHost {
   readonly gate: Gate;
+  readonly memory: InboundMemory;
   readonly limits: CallLimits;
   /** True: a handed frame counts as received only when the application has said so. */
   readonly confirmsReceipt: boolean;
@@ -36,6 +40,8 @@ export interface CallHost {
   readonly applicationReady: boolean;
   /** Why the application cannot be reached, where it cannot. */
   readonly applicationError: string | undefined;
+  /** Begins to count a call. */
+  countCall(role: CallRole, link: Link, headers: CallHeaders): CountedCall;
   /** Callee: opens the call towards the application. */
   openToApplication(call: CallEnd, headers: HeaderList, events: CallEvents): CallStream;
   /** The call was reset before the application was known to have received it; answer with `settled`. */
@@ -61,6 +67,8 @@ export interface ApplicationNames {
 }
 
 export interface CallHeaders {
+  readonly list: HeaderList;
+  readonly authority: string;
   readonly method: string;
   readonly isGrpc: boolean;
 }

@@ -23,6 +23,15 @@ export class Credit {
     return this.#sentBytes < this.#peerGrantedBytes;
   }
 
+  /** Message bytes of the whole call: to the link, and from it. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  get arrivedBytes(): number {
+    return this.#arrivedBytes;
+  }
+
   noteSent(bytes: number): void {
     this.#sentBytes += bytes;
   }

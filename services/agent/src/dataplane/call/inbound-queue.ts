@@ -1,20 +1,8 @@
-import type { HeaderList } from "../http2/port.ts";
-import { FrameFlag, FrameType } from "../link/codec.ts";
+import { FrameFlag, FrameType, unpin } from "../link/codec.ts";
+import type { ArrivedFrame } from "../link/frame.ts";
 import { decodeHeaders } from "../link/headers.ts";
-import type { ArrivedFrame } from "../link/link.ts";
-import { covers, type FrameRole, type Position } from "./position.ts";
-
-/** A frame that came over the link for the application, with its place in its call. */
-export interface InboundFrame extends ArrivedFrame {
-  readonly role: FrameRole;
-  /** Pieces of messages: where this one begins, and the whole length (0 where a first piece did not tell). */
-  readonly offsetBytes: number;
-  readonly messageBytes: number;
-  /** Opening headers, response headers and trailers; else empty. */
-  readonly headers: HeaderList;
-}
-
-const noHeaders: HeaderList = [];
+import type { KeptBytes } from "../link/kept-bytes.ts";
+import { covers, endRole, headersRole, messageRole, type Position } from "./position.ts";
 
 /**
  * Frames for the application of one call, in order: first those handed over and not known to be received, then those
@@ -22,7 +10,7 @@ const noHeaders: HeaderList = [];
  * to be in flight.
  */
 export class InboundQueue {
-  #frames: (InboundFrame | undefined)[] = [];
+  #frames: (ArrivedFrame | undefined)[] = [];
   #head = 0;
   #handed = 0;
   #messages = 0;
@@ -33,18 +21,31 @@ export class InboundQueue {
   #offset = 0;
   #messageBytes = 0;
   #bytes = 0;
+  readonly #kept: KeptBytes | undefined;
+
+  /** `kept`: counts what all queues of a link keep. */
+  constructor(kept?: KeptBytes) {
+    this.#kept = kept;
+  }
 
   /** Works out the frame's place in the call and appends it. Throws `FrameError` for a header block that is none. */
-  append(frame: ArrivedFrame): InboundFrame {
-    const inbound = this.#locate(frame);
-    this.#frames.push(inbound);
+  append(frame: ArrivedFrame): void {
+    this.#locate(frame);
+    this.#frames.push(frame);
     this.#bytes += frame.payload.length;
-    return inbound;
+    this.#kept?.add(frame);
   }
 
   /** The next frame to hand over. */
-  get next(): InboundFrame | undefined {
+  get next(): ArrivedFrame | undefined {
     return this.#frames[this.#handed];
+  }
+
+  /** The frame that came last could not be handed over at once: it must not keep the read that it came by. */
+  keepLast(): void {
+    if (this.next === undefined) return;
+    const last = this.#frames[this.#frames.length - 1];
+    if (last !== undefined) unpin(last);
   }
 
   /** Notes that `next` has been handed over. */
@@ -90,7 +91,7 @@ export class InboundQueue {
   }
 
   /** Takes out, in order, the handed frames that the position covers. */
-  takeReceived(position: Position, taken: (frame: InboundFrame) => void): void {
+  takeReceived(position: Position, taken: (frame: ArrivedFrame) => void): void {
     while (this.#head < this.#handed) {
       const frame = this.#frames[this.#head];
       if (frame === undefined || !covers(position, frame.role)) return;
@@ -99,7 +100,7 @@ export class InboundQueue {
   }
 
   /** Takes out every handed frame but the pieces of a message that has not been handed over to its end. */
-  takeHanded(taken: (frame: InboundFrame) => void): void {
+  takeHanded(taken: (frame: ArrivedFrame) => void): void {
     const end = this.#handed - this.#handedPieces;
     // Counted, because taking one out may move the rest.
     for (let left = end - this.#head; left > 0; left -= 1) {
@@ -110,7 +111,7 @@ export class InboundQueue {
   }
 
   /** Takes out everything: the call is over and nobody will receive the rest. */
-  takeAll(taken: (frame: InboundFrame) => void): void {
+  takeAll(taken: (frame: ArrivedFrame) => void): void {
     for (; this.#head < this.#frames.length; ) {
       const frame = this.#frames[this.#head];
       if (frame === undefined) break;
@@ -121,18 +122,19 @@ export class InboundQueue {
   }
 
   /** All frames that are still here, in order. */
-  *remaining(): Generator<InboundFrame> {
+  *remaining(): Generator<ArrivedFrame> {
     for (let at = this.#head; at < this.#frames.length; at += 1) {
       const frame = this.#frames[at];
       if (frame !== undefined) yield frame;
     }
   }
 
-  #takeHead(frame: InboundFrame, taken: (frame: InboundFrame) => void): void {
+  #takeHead(frame: ArrivedFrame, taken: (frame: ArrivedFrame) => void): void {
     this.#frames[this.#head] = undefined;
     if (frame.type === FrameType.message && (frame.flags & FrameFlag.endOfMessage) !== 0) this.#messagesTaken += 1;
     this.#head += 1;
     this.#bytes -= frame.payload.length;
+    this.#kept?.remove(frame);
     if (this.#handed < this.#head) this.#handed = this.#head;
     if (this.#head >= 64 && this.#head * 2 >= this.#frames.length) {
       this.#frames = this.#frames.slice(this.#head);
@@ -142,24 +144,23 @@ export class InboundQueue {
     taken(frame);
   }
 
-  #locate(frame: ArrivedFrame): InboundFrame {
-    const { type, flags, number, callId, payload } = frame;
+  #locate(frame: ArrivedFrame): void {
+    const { type, payload } = frame;
     if (type !== FrameType.message) {
-      const part = type === FrameType.open || type === FrameType.headers ? "headers" : "end";
-      const headers = part === "headers" || type === FrameType.trailers ? decodeHeaders(payload) : noHeaders;
-      return { type, flags, number, callId, payload, role: { part }, offsetBytes: 0, messageBytes: 0, headers };
+      const hasHeaders = type === FrameType.open || type === FrameType.headers;
+      frame.role = hasHeaders ? headersRole : endRole;
+      if (hasHeaders || type === FrameType.trailers) frame.headers = decodeHeaders(payload);
+      return;
     }
-    const offsetBytes = this.#offset;
-    if (offsetBytes === 0) this.#messageBytes = payload.length >= 5 ? payload.readUInt32BE(1) + 5 : 0;
-    const role: FrameRole = { part: "message", index: this.#messages };
-    const messageBytes = this.#messageBytes;
-    const located = { type, flags, number, callId, payload, role, offsetBytes, messageBytes, headers: noHeaders };
-    if ((flags & FrameFlag.endOfMessage) !== 0) {
+    if (this.#offset === 0) this.#messageBytes = payload.length >= 5 ? payload.readUInt32BE(1) + 5 : 0;
+    frame.role = messageRole(this.#messages);
+    frame.offsetBytes = this.#offset;
+    frame.messageBytes = this.#messageBytes;
+    if ((frame.flags & FrameFlag.endOfMessage) !== 0) {
       this.#messages += 1;
       this.#offset = 0;
     } else {
       this.#offset += payload.length;
     }
-    return located;
   }
 }

@@ -1,22 +1,40 @@
+import { unpin } from "../link/codec.ts";
+import type { InboundMemory } from "../link/kept-bytes.ts";
+
 /** The first request message of a call, or its beginning, to describe the call while its handler stands in the process. */
 export class KeptRequest {
   readonly #bytesMax: number;
-  readonly #pieces: Uint8Array[] = [];
+  readonly #memory: InboundMemory;
+  readonly #pieces: { payload: Buffer }[] = [];
   #bytes = 0;
   truncated = false;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, memory: InboundMemory) {
     this.#bytesMax = bytesMax;
+    this.#memory = memory;
   }
 
-  keep(piece: Uint8Array): void {
-    this.truncated ||= this.#bytes + piece.length > this.#bytesMax;
+  keep(piece: Buffer): void {
+    this.truncated ||= this.#bytes + piece.length > this.#bytesMax || this.#memory.isFull;
     if (this.truncated) return;
     this.#bytes += piece.length;
-    this.#pieces.push(piece);
+    this.#memory.add(piece.length);
+    this.#pieces.push({ payload: piece });
+  }
+
+  /** From here on it keeps no read that it came by. */
+  unpin(): void {
+    for (const piece of this.#pieces) unpin(piece);
+  }
+
+  /** The call is over, and nobody will ask for it. */
+  release(): void {
+    this.#memory.remove(this.#bytes);
+    this.#bytes = 0;
+    this.#pieces.length = 0;
   }
 
   bytes(): Buffer {
-    return Buffer.concat(this.#pieces);
+    return Buffer.concat(this.#pieces.map(({ payload }) => payload));
   }
 }

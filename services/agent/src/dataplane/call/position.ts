@@ -16,6 +16,15 @@ export type FrameRole =
   | { readonly part: "message"; readonly index: number }
   | { readonly part: "end" };
 
+export const headersRole: FrameRole = { part: "headers" };
+export const endRole: FrameRole = { part: "end" };
+
+const firstRoles: readonly FrameRole[] = Array.from({ length: 16 }, (_, index) => ({ part: "message", index }));
+
+export function messageRole(index: number): FrameRole {
+  return firstRoles[index] ?? { part: "message", index };
+}
+
 /** Whether a frame stands before the position. A piece of a message does when the whole message does. */
 export function covers(position: Position, role: FrameRole): boolean {
   switch (role.part) {

@@ -4,7 +4,7 @@ import type { CallHost, CallRole } from "./call-host.ts";
 import type { Credit } from "./credit.ts";
 import { standsBefore } from "./gate.ts";
 import { type OutboundItem, OutboundQueue } from "./outbound-queue.ts";
-import type { Position } from "./position.ts";
+import { endRole, headersRole, messageRole, type Position } from "./position.ts";
 import { type BodySplitter, GrpcSplitter, type MessagePiece, OpaqueSplitter } from "./splitter.ts";
 
 export interface SendingOptions {
@@ -26,7 +26,7 @@ export class Sending {
   /** While a cut settles: what the application had sent at its capture. */
   cutTarget: Position | undefined;
   readonly #options: SendingOptions;
-  readonly #splitter: BodySplitter;
+  #splitter: BodySplitter;
   /** `halfClosed`: only a reset may still be sent over the link. `ended`: nothing. */
   #phase: "open" | "halfClosed" | "ended" = "open";
   /** Caller: the opening headers have been numbered. */
@@ -36,6 +36,11 @@ export class Sending {
   constructor(options: SendingOptions) {
     this.#options = options;
     this.#splitter = options.isGrpc ? new GrpcSplitter(options.host.limits.messageBytesMax) : new OpaqueSplitter();
+  }
+
+  /** What follows is not gRPC, though the call is: an error page of a proxy, say. */
+  bodyIsOpaque(): void {
+    if (!this.#splitter.inMessage) this.#splitter = new OpaqueSplitter();
   }
 
   get phase(): "open" | "halfClosed" | "ended" {
@@ -81,7 +86,8 @@ export class Sending {
   /** Headers, or an end: a half-close, trailers, or (in a cut) a reset. */
   take(type: number, flags: number, payload: Uint8Array, part: "headers" | "end"): void {
     if (this.#phase === "ended" || (this.queue.read.end && type !== FrameType.reset)) return;
-    this.#take({ type, flags, payload, role: { part }, offsetBytes: 0, messageBytes: 0 }, false);
+    const role = part === "end" ? endRole : headersRole;
+    this.#take({ type, flags, payload, role, offsetBytes: 0, messageBytes: 0 }, false);
   }
 
   /** Sends what may be sent now. */
@@ -127,7 +133,7 @@ export class Sending {
       type: FrameType.message,
       flags: piece.endOfMessage ? FrameFlag.endOfMessage : 0,
       payload: piece.bytes,
-      role: { part: "message", index: piece.messageIndex },
+      role: messageRole(piece.messageIndex),
       offsetBytes: piece.offsetBytes,
       messageBytes: piece.messageBytes,
     };

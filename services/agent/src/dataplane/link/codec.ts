@@ -57,6 +57,22 @@ export interface FrameSink {
   onFrame(type: number, flags: number, number: number, callId: number, payload: Buffer): void;
 }
 
+/**
+ * For a frame that is kept: a payload that is a small view of a large buffer becomes a copy, because what is kept is
+ * counted by payloads, and the buffer of a whole read may be 64 KiB.
+ */
+export function unpin(frame: { payload: Buffer }): void {
+  const { payload } = frame;
+  if (payload.buffer.byteLength <= 4 * payload.length + unpinnedBytes) return;
+  // Not from the pool, which would be kept in its turn.
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  payload.copy(copy);
+  frame.payload = copy;
+}
+
+/** So much more than four times its payload a frame may keep. */
+const unpinnedBytes = 4_096;
+
 /** What came over the wire is no frame. The connection it came by must be closed; nothing else is touched. */
 export class FrameError extends Error {
   readonly code = "LinkFrameInvalid";
@@ -120,9 +136,9 @@ export class FrameDecoder {
     this.#sink.onFrame(
       buffer[at + 4] ?? 0,
       buffer[at + 5] ?? 0,
-      buffer.readUIntBE(at + 6, 6),
+      buffer.readUInt16BE(at + 6) * 0x1_0000_0000 + buffer.readUInt32BE(at + 8),
       buffer.readUInt32BE(at + 12),
-      buffer.subarray(at + frameHeaderBytes, end),
+      end - at === frameHeaderBytes ? nothingHeld : buffer.subarray(at + frameHeaderBytes, end),
     );
   }
 }

@@ -1,13 +1,23 @@
 import type { Socket } from "node:net";
-import { encodeFrameHeader, FrameDecoder, FrameError, type FrameType, frameHeaderBytes } from "./codec.ts";
+import {
+  encodeFrameHeader,
+  FrameDecoder,
+  FrameError,
+  type FrameSink,
+  type FrameType,
+  frameHeaderBytes,
+  unpin,
+} from "./codec.ts";
 
 export interface ReceivedFrame {
   readonly type: number;
   readonly flags: number;
   readonly number: number;
   readonly callId: number;
-  readonly payload: Buffer;
+  payload: Buffer;
 }
+
+export type FrameReceiver = FrameSink["onFrame"];
 
 /**
  * Frames on one connection: waits for the handshake's frames one by one, then passes everything on to one receiver.
@@ -17,7 +27,7 @@ export class FrameConnection {
   readonly socket: Socket;
   readonly #decoder: FrameDecoder;
   readonly #early: ReceivedFrame[] = [];
-  #receiver: ((frame: ReceivedFrame) => void) | undefined;
+  #receiver: FrameReceiver | undefined;
   #waiting: { resolve(frame: ReceivedFrame): void; reject(error: Error): void } | undefined;
   #failure: Error | undefined;
   #earlyBytes = 0;
@@ -29,7 +39,10 @@ export class FrameConnection {
     this.#now = now;
     this.lastReceivedAtMs = now();
     this.#decoder = new FrameDecoder({
-      onFrame: (type, flags, number, callId, payload) => this.#onFrame({ type, flags, number, callId, payload }),
+      onFrame: (type, flags, number, callId, payload) => {
+        if (this.#receiver !== undefined) this.#receiver(type, flags, number, callId, payload);
+        else this.#onEarlyFrame({ type, flags, number, callId, payload });
+      },
     });
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => {
@@ -78,8 +91,10 @@ export class FrameConnection {
   }
 
   /** Ends the handshake: frames that came early, and all later ones, go to the receiver. */
-  receiveWith(receiver: (frame: ReceivedFrame) => void): void {
-    for (const frame of this.#early.splice(0)) receiver(frame);
+  receiveWith(receiver: FrameReceiver): void {
+    for (const { type, flags, number, callId, payload } of this.#early.splice(0)) {
+      receiver(type, flags, number, callId, payload);
+    }
     this.#receiver = receiver;
   }
 
@@ -97,11 +112,7 @@ export class FrameConnection {
     this.socket.write(payload);
   }
 
-  #onFrame(frame: ReceivedFrame): void {
-    if (this.#receiver !== undefined) {
-      this.#receiver(frame);
-      return;
-    }
+  #onEarlyFrame(frame: ReceivedFrame): void {
     const waiting = this.#waiting;
     if (waiting !== undefined) {
       this.#waiting = undefined;
@@ -111,6 +122,7 @@ export class FrameConnection {
     // Frames right behind the handshake, before its promise has been looked at.
     this.#earlyBytes += frameHeaderBytes + frame.payload.length;
     if (this.#earlyBytes > earlyBytesMax) throw new FrameError("too much came before the handshake was done");
+    unpin(frame);
     this.#early.push(frame);
   }
 }

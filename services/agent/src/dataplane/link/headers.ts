@@ -1,8 +1,37 @@
-import type { HeaderList } from "../http2/port.ts";
+import type { HeaderList } from "@cutline/h2";
 import { FrameError } from "./codec.ts";
 
-/** Header blocks on a link: pairs (2 bytes), then for each name length (2), name, value length (4), value; latin1. */
+/** Blocks remembered each way, and the bytes of the longest of them. */
+const rememberedMax = 256;
+const rememberedBytesMax = 1024;
+
+/** Lists looked at to find out that one comes again. */
+const recentLists = 16;
+
+let encoded = new Map<HeaderList, Buffer>();
+const recent: (HeaderList | undefined)[] = new Array(recentLists).fill(undefined);
+let recentAt = 0;
+let decoded = new Map<string, HeaderList>();
+
+/**
+ * Header blocks on a link: pairs (2 bytes), then for each name length (2), name, value length (4), value; latin1. The
+ * block of a list that comes again, which the HTTP/2 layer knows by its being the same object, is encoded once; it must not be changed.
+ */
 export function encodeHeaders(headers: HeaderList): Buffer {
+  const known = encoded.get(headers);
+  if (known !== undefined) return known;
+  const block = encode(headers);
+  if (!recent.includes(headers)) {
+    recent[recentAt] = headers;
+    recentAt = (recentAt + 1) % recentLists;
+  } else if (block.length <= rememberedBytesMax) {
+    if (encoded.size >= rememberedMax) encoded = new Map();
+    encoded.set(headers, block);
+  }
+  return block;
+}
+
+function encode(headers: HeaderList): Buffer {
   let bytes = 2;
   for (let i = 0; i < headers.length; i += 2) bytes += 6 + (headers[i]?.length ?? 0) + (headers[i + 1]?.length ?? 0);
   const block = Buffer.allocUnsafe(bytes);
@@ -21,12 +50,26 @@ export function encodeHeaders(headers: HeaderList): Buffer {
 /** More than any agent takes from its application (64 KiB of headers), with the lengths in front of each. */
 const headerBlockBytesMax = 256 * 1024;
 
-/** Throws {@link FrameError} when the block does not add up, or exceeds 256 KiB. */
-export function decodeHeaders(block: Buffer): string[] {
+/**
+ * Throws {@link FrameError} when the block does not add up, or exceeds 256 KiB. Equal blocks give the same list, so
+ * that what is worked out from a list need not be worked out again.
+ */
+export function decodeHeaders(block: Buffer): HeaderList {
   if (block.length < 2) throw new FrameError("a header block is empty");
   if (block.length > headerBlockBytesMax) {
     throw new FrameError(`a header block of ${block.length} bytes exceeds ${headerBlockBytesMax}`);
   }
+  if (block.length > rememberedBytesMax) return decode(block);
+  const key = block.toString("latin1");
+  const known = decoded.get(key);
+  if (known !== undefined) return known;
+  const headers = decode(block);
+  if (decoded.size >= rememberedMax) decoded = new Map();
+  decoded.set(key, headers);
+  return headers;
+}
+
+function decode(block: Buffer): HeaderList {
   const pairs = block.readUInt16BE(0);
   const headers: string[] = [];
   let at = 2;
@@ -46,6 +89,11 @@ export function decodeHeaders(block: Buffer): string[] {
 export function headerValue(headers: HeaderList, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
   return undefined;
+}
+
+/** Whether the body consists of length-prefixed messages. */
+export function isGrpc(headers: HeaderList): boolean {
+  return headerValue(headers, "content-type")?.startsWith("application/grpc") ?? false;
 }
 
 /** The list without the headers of these names. */

@@ -1,58 +1,52 @@
 import type { Directory, DirectoryProcess } from "@cutline/proto/control";
+import { type ClosingLink, type LinkStanding, MeshDirectory } from "@cutline/protocol";
 import { parseAddress } from "./address.ts";
+
+type IsAlive = (processId: string) => boolean;
 
 /** The processes of the mesh as the coordinator lists them, and which of them serves which authority. */
 export class KnownProcesses {
-  #processes = new Map<string, DirectoryProcess>();
+  readonly #processes = new MeshDirectory<DirectoryProcess>();
   #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
-  #phase: "unlisted" | "listed" = "unlisted";
-  #version = 0;
-  /** Of the processes, those that the last list left out. */
-  #unlisted = new Set<string>();
 
-  /**
-   * Takes a new list. A process that it leaves out and that `isAlive` stays: one that answers on its link is there,
-   * whoever does not list it (a coordinator that has just been started, for one). It may be about to leave, so it gets
-   * calls only for what nobody else serves. `stale`: a later list has been taken; versions grow over take-overs, so this
-   * one comes from a coordinator that does not know yet that it has been passed over.
-   */
-  replace({ version, processes }: Directory, isAlive: (processId: string) => boolean): "replaced" | "stale" {
-    if (version < this.#version) return "stale";
-    this.#version = version;
-    this.#phase = "listed";
-    const listed = new Map(processes.map((process) => [process.processId, process]));
-    const unlisted = [...this.#processes.values()].filter(
-      ({ processId }) => !listed.has(processId) && isAlive(processId),
-    );
-    this.#unlisted = new Set(unlisted.map(({ processId }) => processId));
+  /** Takes a new list, as {@link MeshDirectory.replace} does. */
+  replace({ version, processes }: Directory, isAlive: IsAlive): "replaced" | "stale" {
+    if (this.#processes.replace(version, processes, isAlive) === "stale") return "stale";
     this.#byAuthority = new Map();
     this.#serve(processes, () => true);
+    // One that is not listed may be about to leave: it gets calls only for what nobody else serves.
     const served = new Set(this.#byAuthority.keys());
-    this.#serve(unlisted, (authority) => !served.has(authority));
-    this.#processes = new Map([...unlisted.map((process) => [process.processId, process] as const), ...listed]);
+    this.#serve(this.#processes.unlisted, (authority) => !served.has(authority));
     return "replaced";
   }
 
-  /** An unlisted process is not heard of any more. `kept`: it is listed, or was not known. */
-  forgetUnlisted(processId: string): "forgotten" | "kept" {
-    if (!this.#unlisted.delete(processId)) return "kept";
-    this.#processes.delete(processId);
+  linksOver<L extends LinkStanding>(links: Iterable<L>, isAlive: IsAlive): readonly ClosingLink<L>[] {
+    return this.#processes.linksOver(links, isAlive);
+  }
+
+  /** A connection has ended, see {@link MeshDirectory.lostConnection}. Returns the links that are over. */
+  lostConnection<L extends LinkStanding>(
+    processId: string,
+    links: Iterable<L>,
+    isAlive: IsAlive,
+  ): readonly ClosingLink<L>[] {
+    const known = this.#processes.lostConnection(processId, links, isAlive);
+    if (known.outcome === "kept") return [];
     for (const [authority, { processIds }] of this.#byAuthority) {
       if (!processIds.includes(processId)) continue;
       const others = processIds.filter((other) => other !== processId);
       if (others.length === 0) this.#byAuthority.delete(authority);
       else this.#byAuthority.set(authority, { processIds: others, turn: 0 });
     }
-    return "forgotten";
+    return known.closing;
   }
 
   get(processId: string): DirectoryProcess | undefined {
     return this.#processes.get(processId);
   }
 
-  /** True only when a list is there and does not have the process. */
-  isAbsent(processId: string): boolean {
-    return this.#phase === "listed" && !this.#processes.has(processId);
+  membershipOf(processId: string): "absent" | "present" {
+    return this.#processes.membershipOf(processId);
   }
 
   /** Where other agents reach the process's agent. */

@@ -1,54 +1,69 @@
 import type { Socket } from "node:net";
 import { LinkRefusal, Marker } from "@cutline/proto/link";
 import {
+  type AcknowledgeLimits,
   type IncomingChannel,
   LinkReceiver,
+  type LinkRole,
   LinkSender,
   mayDeliver,
-  noteDelivery,
   numberFrame,
   type OutgoingChannel,
+  type StrayOutcome,
+  Strays,
 } from "@cutline/protocol";
+import { IdTable } from "@cutline/runtime";
 import type { CallEnd } from "../call/call-end.ts";
-import { encodeFrameHeader, FrameError, FrameType, frameHeaderBytes, isNumbered } from "./codec.ts";
+import { FrameError, FrameType, frameHeaderBytes, isNumbered, unpin } from "./codec.ts";
+import { ArrivedFrame } from "./frame.ts";
+import type { KeptBytes } from "./kept-bytes.ts";
+import { LinkOutput, type SentFrame, unsentFrame } from "./output.ts";
 
 export interface LinkPeer {
   readonly processId: string;
   readonly incarnation: string;
 }
 
-export interface LinkLimits {
+/** `acknowledgeBytes` 256 KiB, `acknowledgeFrames` 256 and `acknowledgeDelayMs` 50 ms by default. */
+export interface LinkLimits extends AcknowledgeLimits {
   /** Sent and not acknowledged; beyond it calls wait. Default 64 MiB. */
   readonly unacknowledgedBytesMax: number;
   /** Calls open on one link. Default 10,000. */
   readonly openCallsMax: number;
-  /** An acknowledgement goes out after this many bytes, frames, or this long. Defaults 256 KiB, 256, 50 ms. */
-  readonly acknowledgeBytes: number;
-  readonly acknowledgeFrames: number;
-  readonly acknowledgeDelayMs: number;
+  /**
+   * Frames of calls that are over, waiting behind a marker. Beyond half of it the snapshots that hold them are given
+   * up; beyond it the link is. Default 32 MiB: the credit of a hundred calls that ended here while they were sent to.
+   */
+  readonly strayBytesMax: number;
+  /**
+   * Header blocks of one link that are kept for the application: from half of it on, snapshots that hold them are given
+   * up and calls that bring more end RESOURCE_EXHAUSTED; beyond it the link is closed. Default 32 MiB.
+   */
+  readonly headerBytesMax: number;
+  /**
+   * Messages and header blocks that are kept for the application, of all links of the agent: beyond it calls get no
+   * credit and no new one is taken in; beyond twice as much calls that bring more end RESOURCE_EXHAUSTED. Default 256 MiB.
+   */
+  readonly inboundBytesMax: number;
 }
 
 export const defaultLinkLimits: LinkLimits = {
   unacknowledgedBytesMax: 64 * 1024 * 1024,
   openCallsMax: 10_000,
+  strayBytesMax: 32 * 1024 * 1024,
+  headerBytesMax: 32 * 1024 * 1024,
+  inboundBytesMax: 256 * 1024 * 1024,
   acknowledgeBytes: 256 * 1024,
   acknowledgeFrames: 256,
   acknowledgeDelayMs: 50,
 };
 
-/** A numbered frame as it arrived. */
-export interface ArrivedFrame {
-  readonly type: number;
-  readonly flags: number;
-  readonly number: number;
-  readonly callId: number;
-  readonly payload: Buffer;
-}
-
 /** What a link tells its owner. */
 export interface LinkEvents {
   /** Called once per number, in order. */
   onArrival(link: Link, frame: ArrivedFrame): void;
+  /** Too much waits behind the markers on its incoming channel: the snapshots that hold it have to give way. */
+  onCrowded(link: Link): void;
   /** There is room again after `hasRoom` was false. */
   onRoom(link: Link): void;
   /** The peer has given the link up. */
@@ -58,7 +73,7 @@ export interface LinkEvents {
 export interface LinkIdentity {
   readonly id: string;
   readonly peer: LinkPeer;
-  readonly role: "dialler" | "acceptor";
+  readonly role: LinkRole;
 }
 
 export interface LinkChannels {
@@ -73,8 +88,9 @@ export function channelIds(identity: LinkIdentity): { outgoing: string; incoming
 }
 
 const nothing = Buffer.alloc(0);
-const callIdMax = 2 ** 32 - 1;
-const pongBacklogBytesMax = 1024 * 1024;
+/** Read since frames were last looked through for those that keep a whole read. */
+const pinnedBytesMax = 8 * 1024 * 1024;
+const callIdMax = 2 ** 31 - 1;
 /** How long a peer may take to close its side of a link that is over. */
 const goodbyeTimeoutMs = 1_000;
 
@@ -93,44 +109,50 @@ function decodeRefusal(payload: Buffer): string {
 export class Link {
   readonly id: string;
   readonly peer: LinkPeer;
-  readonly role: "dialler" | "acceptor";
+  readonly role: LinkRole;
   readonly outgoing: OutgoingChannel;
   readonly incoming: IncomingChannel;
-  readonly calls = new Map<number, CallEnd>();
+  readonly calls = new IdTable<CallEnd>();
   /**
    * Calls that ended here while a snapshot records the incoming channel: what the peer had sent on them before its cut
    * still comes, and belongs into the channel state with its place in its call.
    */
   readonly endedCalls = new Map<number, CallEnd>();
   /** Frames of calls that are over already, waiting behind a marker. They are accounted for, and go nowhere. */
-  readonly strays: ArrivedFrame[] = [];
+  readonly strays: Strays<ArrivedFrame>;
+  /** What its calls keep for the application. */
+  readonly kept: KeptBytes;
   dead = false;
+  /** Connections that it has been on, the one it is on included. */
+  attachments = 0;
 
   readonly #limits: LinkLimits;
   readonly #events: LinkEvents;
-  readonly #sender = new LinkSender<{ header: Buffer; payload: Uint8Array }>();
+  readonly #sender = new LinkSender<SentFrame>();
   readonly #receiver = new LinkReceiver();
   #nextCallId: number;
   #connections = 0;
-  #socket: Socket | undefined;
-  #corked = false;
+  #connection: { readonly socket: Socket; readonly output: LinkOutput } | undefined;
   #wantsRoom = false;
+  #unpinnedBytes = 0;
   #acknowledgeTimer: NodeJS.Timeout | undefined;
 
-  constructor(identity: LinkIdentity, channels: LinkChannels, limits: LinkLimits, events: LinkEvents) {
+  constructor(identity: LinkIdentity, channels: LinkChannels, kept: KeptBytes, limits: LinkLimits, events: LinkEvents) {
     this.id = identity.id;
     this.peer = identity.peer;
     this.role = identity.role;
     this.outgoing = channels.outgoing;
     this.incoming = channels.incoming;
+    this.strays = new Strays<ArrivedFrame>(channels.incoming, limits.strayBytesMax, unpin);
     this.#limits = limits;
+    this.kept = kept;
     this.#events = events;
     // Odd ids are the dialler's, even ones the acceptor's, so that both may open calls.
     this.#nextCallId = identity.role === "dialler" ? 1 : 2;
   }
 
   get connected(): boolean {
-    return this.#socket !== undefined;
+    return this.#connection !== undefined;
   }
 
   get receivedThrough(): number {
@@ -164,6 +186,11 @@ export class Link {
     return false;
   }
 
+  /** Kept until the peer acknowledges them. */
+  get unacknowledgedBytes(): number {
+    return this.#sender.keptBytes;
+  }
+
   get mayOpenCall(): boolean {
     return this.calls.size < this.#limits.openCallsMax;
   }
@@ -172,7 +199,7 @@ export class Link {
     return this.#limits.openCallsMax;
   }
 
-  /** An id that no open call has; they begin again after 2^31 calls. */
+  /** An id that no open call has; they begin again after 2^30 calls. */
   takeCallId(): number {
     for (;;) {
       const id = this.#nextCallId;
@@ -183,7 +210,7 @@ export class Link {
 
   /** Whether the peer may have opened a call with this id. */
   isPeersCallId(id: number): boolean {
-    return id % 2 === (this.role === "dialler" ? 0 : 1) && id > 0;
+    return id % 2 === (this.role === "dialler" ? 0 : 1) && id > 0 && id <= callIdMax;
   }
 
   /** Numbers and sends an application frame. The payload is kept by reference until it is acknowledged. */
@@ -200,25 +227,31 @@ export class Link {
 
   /** Grants credit up to `grantedBytes` of message payload since the call began. Absolute, so that repeating is harmless. */
   grant(callId: number, grantedBytes: number): void {
-    this.#write(encodeFrameHeader(FrameType.credit, 0, grantedBytes, callId, 0), nothing);
+    this.#control(FrameType.credit, grantedBytes, callId);
   }
 
   ping(): void {
-    this.#write(encodeFrameHeader(FrameType.ping, 0, 0, 0, 0), nothing);
+    this.#control(FrameType.ping, 0, 0);
   }
 
   readonly mayDeliver = (number: number): "deliver" | "hold" => mayDeliver(this.incoming, number);
 
-  /** The application has received a frame, or nobody will. */
+  /** The application has received a frame of a call, or nobody will. */
   delivered(frame: ArrivedFrame): void {
-    if (mayDeliver(this.incoming, frame.number) === "deliver") noteDelivery(this.incoming, frame.number);
-    else this.strays.push(frame);
+    this.#account(frame);
+  }
+
+  /** A frame came for a call that is over. Throws {@link FrameError} when the peer sends more than calls had credit for. */
+  arrivedForNobody(frame: ArrivedFrame): void {
+    if (this.#account(frame) === "full") {
+      const bytesMax = this.#limits.strayBytesMax;
+      throw new FrameError(`more than ${bytesMax} bytes came for calls that are over, behind a marker`);
+    }
   }
 
   /** After a release: strays no longer behind a marker are accounted for. */
   settleStrays(): void {
-    const waiting = this.strays.splice(0);
-    for (const frame of waiting) this.delivered(frame);
+    this.strays.settle();
   }
 
   /**
@@ -228,10 +261,14 @@ export class Link {
   attach(socket: Socket, peerReceivedThrough: number): "attached" | "impossible" {
     const replay = this.#sender.replay(peerReceivedThrough);
     if (replay === undefined) return "impossible";
-    this.#socket = socket;
-    this.#corked = false;
+    const output = new LinkOutput(socket);
+    socket.on("drain", () => {
+      output.isBacklogged = false;
+    });
+    this.#connection = { socket, output };
+    this.attachments += 1;
     this.#receiver.takeAcknowledgement();
-    for (const { frame } of replay) this.#write(frame.header, frame.payload);
+    for (const { frame } of replay) output.again(frame);
     for (const call of this.calls.values()) call.regrant();
     this.#offerRoom();
     return "attached";
@@ -239,8 +276,8 @@ export class Link {
 
   /** The connection is gone; frames are kept for the next one. */
   detach(socket: Socket): "detached" | "other" {
-    if (this.#socket !== socket) return "other";
-    this.#socket = undefined;
+    if (this.#connection?.socket !== socket) return "other";
+    this.#connection = undefined;
     clearTimeout(this.#acknowledgeTimer);
     this.#acknowledgeTimer = undefined;
     return "detached";
@@ -248,10 +285,11 @@ export class Link {
 
   /** Tells the peer that the link is over, so that it does not wait for a resume. */
   closeConnection(reason: string): void {
-    const socket = this.#socket;
-    if (socket === undefined) return;
+    if (this.#connection === undefined) return;
+    const { socket, output } = this.#connection;
     const goodbye = LinkRefusal.encode({ code: "CLOSED", message: reason }).finish();
-    this.#write(encodeFrameHeader(FrameType.refusal, 0, 0, 0, goodbye.length), goodbye);
+    this.#control(FrameType.refusal, 0, 0, goodbye);
+    output.flush();
     this.detach(socket);
     socket.setTimeout(goodbyeTimeoutMs, () => socket.destroy());
     socket.end();
@@ -261,7 +299,7 @@ export class Link {
   receive(type: number, flags: number, number: number, callId: number, payload: Buffer): void {
     if (this.dead) return;
     if (isNumbered(type)) {
-      this.#receiveNumbered({ type, flags, number, callId, payload });
+      this.#receiveNumbered(new ArrivedFrame(type, flags, number, callId, payload));
       return;
     }
     switch (type) {
@@ -276,9 +314,7 @@ export class Link {
         return;
       case FrameType.ping:
         // A peer that does not read its answers gets none.
-        if ((this.#socket?.writableLength ?? 0) < pongBacklogBytesMax) {
-          this.#write(encodeFrameHeader(FrameType.pong, 0, 0, 0, 0), nothing);
-        }
+        if (this.#connection?.output.isBacklogged === false) this.#control(FrameType.pong, 0, 0);
         return;
       case FrameType.refusal:
         this.#events.onClosedByPeer(this, `the peer closed the link: ${decodeRefusal(payload)}`);
@@ -298,48 +334,46 @@ export class Link {
       throw new FrameError(`frame ${frame.number} came after ${this.#receiver.receivedThrough}: some are missing`);
     }
     this.#events.onArrival(this, frame);
+    this.#unpinnedBytes += bytes;
+    if (this.#unpinnedBytes > pinnedBytesMax) this.#unpin();
     this.#acknowledgeSoon();
   }
 
+  /** Small frames that are kept for long must not keep the reads that they came by: each may be 64 KiB. */
+  #unpin(): void {
+    this.#unpinnedBytes = 0;
+    for (const call of this.calls.values()) call.unpin();
+  }
+
+  #account(frame: ArrivedFrame): StrayOutcome {
+    const outcome = this.strays.take(frame, frame.payload.length);
+    if (outcome === "crowded" || outcome === "full") this.#events.onCrowded(this);
+    return outcome;
+  }
+
   #acknowledgeSoon(): void {
-    const { acknowledgeBytes, acknowledgeFrames, acknowledgeDelayMs } = this.#limits;
-    if (
-      this.#receiver.unacknowledgedBytes >= acknowledgeBytes ||
-      this.#receiver.unacknowledgedFrames >= acknowledgeFrames
-    ) {
-      this.#acknowledge();
-      return;
-    }
-    this.#acknowledgeTimer ??= setTimeout(() => this.#acknowledge(), acknowledgeDelayMs);
+    if (this.#receiver.acknowledgeWhen(this.#limits) === "now") this.#acknowledge();
+    else this.#acknowledgeTimer ??= setTimeout(() => this.#acknowledge(), this.#limits.acknowledgeDelayMs);
   }
 
   #acknowledge(): void {
     clearTimeout(this.#acknowledgeTimer);
     this.#acknowledgeTimer = undefined;
-    if (this.#receiver.unacknowledgedFrames === 0 || this.#socket === undefined) return;
-    this.#write(encodeFrameHeader(FrameType.acknowledge, 0, this.#receiver.takeAcknowledgement(), 0, 0), nothing);
+    if (this.#receiver.unacknowledgedFrames === 0 || this.#connection === undefined) return;
+    this.#control(FrameType.acknowledge, this.#receiver.takeAcknowledgement(), 0);
   }
 
   #sendNumbered(type: number, flags: number, number: number, callId: number, payload: Uint8Array): void {
-    const header = encodeFrameHeader(type, flags, number, callId, payload.length);
-    this.#sender.keep(number, frameHeaderBytes + payload.length, { header, payload });
-    this.#write(header, payload);
+    const output = this.#connection?.output;
+    const sent =
+      output === undefined
+        ? unsentFrame(type, flags, number, callId, payload)
+        : output.frame(type, flags, number, callId, payload);
+    this.#sender.keep(number, frameHeaderBytes + payload.length, sent);
   }
 
-  /** All frames of one turn of the event loop leave in one write. */
-  #write(header: Buffer, payload: Uint8Array): void {
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
-      setImmediate(() => {
-        if (this.#socket === socket) this.#corked = false;
-        socket.uncork();
-      });
-    }
-    socket.write(header);
-    if (payload.length > 0) socket.write(payload);
+  #control(type: number, number: number, callId: number, payload: Uint8Array = nothing): void {
+    this.#connection?.output.control(type, number, callId, payload);
   }
 
   #offerRoom(): void {

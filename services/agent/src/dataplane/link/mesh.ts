@@ -1,26 +1,34 @@
 import { randomUUID } from "node:crypto";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Directory } from "@cutline/proto/control";
 import { LinkHello, LinkRefusal, LinkWelcome } from "@cutline/proto/link";
+import {
+  admitHello,
+  afterBreak,
+  beginDialling,
+  type ClosingLink,
+  type DialLimits,
+  type DialOutcome,
+  type HelloAnswer,
+  hearAnswer,
+  type LinkParty,
+  linkProtocolVersion,
+  mustSayGivenUp,
+  nextDial,
+} from "@cutline/protocol";
 import { describeError, type Logger } from "@cutline/runtime";
 import type { Driver } from "../../driver.ts";
 import { FrameError, FrameType } from "./codec.ts";
-import { FrameConnection } from "./handshake.ts";
+import { FrameConnection, type ReceivedFrame } from "./handshake.ts";
 import { KnownProcesses } from "./known-processes.ts";
 import type { Link } from "./link.ts";
+import { type IncomingConnection, isTlsRefusal, type LinkSecurity, LinkTransport } from "./transport.ts";
 
-/** Bytes on links between agents; both ends must name the same. */
-export const linkProtocolVersion = 1;
-
-export interface MeshLimits {
+/** `resumeTimeoutMs` 30 s, `retryMinMs` 50 ms and `retryMaxMs` 2 s by default. */
+export interface MeshLimits extends DialLimits {
   /** From connecting to the welcome. Default 5 s. */
   readonly handshakeTimeoutMs: number;
-  /** How long a broken link is kept for a resume. Default 30 s. */
-  readonly resumeTimeoutMs: number;
-  /** First and longest pause between tries to connect. Defaults 50 ms and 2 s. */
-  readonly retryMinMs: number;
-  readonly retryMaxMs: number;
   /** A ping goes out this often; after three of them unanswered the connection is given up. Default 5 s. */
   readonly pingIntervalMs: number;
   /** Connections from other agents at a time. Default 4096. */
@@ -36,19 +44,14 @@ export const defaultMeshLimits: MeshLimits = {
   connectionsMax: 4_096,
 };
 
-export interface MeshSelf {
-  readonly processId: string;
-  readonly incarnation: string;
-}
-
 /** The links to other agents: who is there, how to reach them, and the connections under the links. */
 export class Mesh {
-  readonly #self: MeshSelf;
+  readonly #self: LinkParty;
   readonly #driver: Driver;
   readonly #limits: MeshLimits;
   readonly #logger: Logger;
   readonly #now: () => number;
-  readonly #server: Server;
+  readonly #transport: LinkTransport;
   readonly #stopping = new AbortController();
   readonly #resumeTimers = new Map<string, NodeJS.Timeout>();
   readonly #connections = new Map<string, FrameConnection>();
@@ -57,46 +60,38 @@ export class Mesh {
   /** Connections that have not become a link's yet. */
   readonly #shakingHands = new Set<Socket>();
 
-  constructor(self: MeshSelf, driver: Driver, limits: MeshLimits, logger: Logger, now: () => number) {
+  constructor(
+    self: LinkParty,
+    driver: Driver,
+    limits: MeshLimits,
+    security: LinkSecurity,
+    logger: Logger,
+    now: () => number,
+  ) {
     this.#self = self;
     this.#driver = driver;
     this.#limits = limits;
     this.#logger = logger;
     this.#now = now;
-    this.#server = createServer((socket) => {
-      this.#accept(socket).catch((error) => {
+    this.#transport = new LinkTransport({ ...security, ...limits }, (connection) => {
+      const { socket } = connection;
+      this.#accept(connection).catch((error) => {
         this.#logger.warn({ error, peer: socket.remoteAddress }, "a connection for a link was refused");
         socket.destroy();
       });
     });
-    this.#server.maxConnections = limits.connectionsMax;
     this.#pinger = setInterval(() => this.#ping(), limits.pingIntervalMs);
     this.#pinger.unref();
   }
 
-  async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
-    return this.#server.address() as AddressInfo;
+  listen(host: string, port: number): Promise<AddressInfo> {
+    return this.#transport.listen(host, port);
   }
 
   /** Replaces what is known of the mesh. Links to processes that have restarted or gone are given up. */
   setDirectory(directory: Directory): void {
-    if (this.#known.replace(directory, (processId) => this.#isAlive(processId)) === "stale") return;
-    for (const link of [...this.#driver.links.values()]) {
-      const { processId, incarnation } = link.peer;
-      const process = this.#known.get(processId);
-      if (process === undefined && !this.#isAlive(processId)) {
-        this.#close(link, `process ${processId} has left`);
-      } else if (process !== undefined && process.incarnation !== incarnation) {
-        this.#close(link, `process ${processId} was restarted`);
-      }
-    }
+    if (this.#known.replace(directory, this.#isAlive) === "stale") return;
+    this.#closeAll(this.#known.linksOver(this.#driver.links.values(), this.#isAlive));
   }
 
   /** The process to send the next call for this authority to, in turn. `undefined`: nobody in the mesh serves it. */
@@ -120,14 +115,14 @@ export class Mesh {
   }
 
   /** Whether the process has been heard of lately, on any link. */
-  #isAlive(processId: string): boolean {
+  readonly #isAlive = (processId: string): boolean => {
     const sinceMs = this.#now() - 1.5 * this.#limits.pingIntervalMs;
     for (const link of this.#driver.links.values()) {
       const connection = link.peer.processId === processId ? this.#connections.get(link.id) : undefined;
       if (connection !== undefined && connection.lastReceivedAtMs > sinceMs) return true;
     }
     return false;
-  }
+  };
 
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -136,77 +131,52 @@ export class Mesh {
     for (const link of [...this.#driver.links.values()]) this.#close(link, "the agent stops");
     for (const socket of this.#shakingHands) socket.destroy();
     for (const connection of this.#connections.values()) connection.socket.destroySoon();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#transport.close();
   }
 
   /** Dials, and dials again whenever the connection breaks, until the link is dead. */
   async #keepConnected(link: Link): Promise<void> {
-    let brokenSinceMs = this.#now();
-    let pauseMs = this.#limits.retryMinMs;
-    let resume = false;
+    let dialling = beginDialling(this.#now(), this.#limits);
     while (!link.dead && !this.#stopping.signal.aborted) {
-      const progressBefore = link.progress;
-      const outcome = await this.#dial(link, resume);
-      if (outcome.outcome === "refused") {
-        this.#close(link, outcome.message);
-        return;
-      }
-      if (outcome.outcome === "lost") {
-        resume = true;
-        // A connection that breaks as soon as it is made is no better than none.
-        if (link.progress > progressBefore || outcome.lastedMs >= this.#limits.retryMaxMs) {
-          brokenSinceMs = this.#now();
-          pauseMs = this.#limits.retryMinMs;
-        }
-      }
-      if (this.#now() - brokenSinceMs > this.#limits.resumeTimeoutMs) {
-        this.#close(link, `process ${link.peer.processId} cannot be reached: ${outcome.message}`);
+      const outcome = await this.#dial(link, dialling.resume);
+      const next = nextDial(dialling, outcome, link, this.#now(), this.#limits);
+      if (next.next === "giveUp") {
+        this.#close(link, next.reason);
         return;
       }
       this.#logger.debug(
         { linkId: link.id, peer: link.peer.processId, reason: outcome.message },
         "a link is not up yet",
       );
-      await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => "stopping");
-      pauseMs = Math.min(pauseMs * 2, this.#limits.retryMaxMs);
+      await delay(next.afterMs, undefined, { signal: this.#stopping.signal }).catch(() => "stopping");
+      dialling = next.dialling;
     }
   }
 
-  /** One connection from its making to its end. `lost`: it was up. */
+  /** One connection from its making to its end. */
   async #dial(link: Link, resume: boolean): Promise<DialOutcome> {
     const address = this.#known.addressOf(link.peer.processId);
     if (address === undefined) return { outcome: "failed", message: "its address is not known" };
-    const socket = connect({ ...address, noDelay: true });
+    const dialled = await this.#transport.dial(address, link.peer.processId);
+    // A link that has been up waits for certificates to be mended; calls on a new one fail at once, and say why.
+    if (dialled.outcome !== "dialled") return resume ? { ...dialled, outcome: "failed" } : dialled;
+    const { socket } = dialled;
     const connection = this.#shakeHands(socket);
     try {
       connection.write(FrameType.hello, this.#hello(link, { resume, giveUp: false }));
-      const answer = await connection.next(this.#limits.handshakeTimeoutMs);
-      if (answer.type === FrameType.refusal) {
-        const refusal = LinkRefusal.decode(answer.payload);
-        const message = `process ${link.peer.processId} refused the link: ${refusal.code}, ${refusal.message}`;
+      const answer = decodeAnswer(await connection.next(this.#limits.handshakeTimeoutMs));
+      const heard = hearAnswer(link, answer);
+      if (answer.type === "refusal") {
         this.#logger.warn(
-          { linkId: link.id, peer: link.peer.processId, code: refusal.code, reason: refusal.message },
+          { linkId: link.id, peer: link.peer.processId, code: answer.code, reason: answer.message },
           "a link was refused",
         );
-        socket.destroy();
-        // A connection made since has the link.
-        return { outcome: refusal.code === "STALE" ? "failed" : "refused", message };
       }
-      if (answer.type !== FrameType.welcome) throw new FrameError(`expected a welcome, got frame type ${answer.type}`);
-      const welcome = LinkWelcome.decode(answer.payload);
-      if (welcome.processId !== link.peer.processId || welcome.incarnation !== link.peer.incarnation) {
-        socket.destroy();
-        return { outcome: "refused", message: `process ${link.peer.processId} is not who answered` };
-      }
-      if (link.dead) {
-        connection.write(
-          FrameType.refusal,
-          LinkRefusal.encode({ code: "CLOSED", message: "the link is over" }).finish(),
-        );
-        connection.refuse(this.#limits.handshakeTimeoutMs);
-        return { outcome: "refused", message: "the link was closed" };
-      }
-      return await this.#run(link, connection, welcome.receivedThrough);
+      if (heard.outcome === "up") return await this.#run(link, connection, answer.receivedThrough);
+      if (heard.outcome === "over") this.#refuse(connection, { code: "CLOSED", message: "the link is over" });
+      else socket.destroy();
+      const mayMend = heard.outcome === "failed" || (resume && answer.type === "refusal" && isTlsRefusal(answer.code));
+      return { outcome: mayMend ? "failed" : "refused", message: heard.message };
     } catch (error) {
       socket.destroy();
       return { outcome: "failed", message: describeError(error) };
@@ -228,18 +198,23 @@ export class Mesh {
   }
 
   #close(link: Link, reason: string): void {
-    const isUnheard = !link.dead && !link.connected && link.role === "dialler";
+    const isUnheard = mustSayGivenUp(link);
     const address = this.#known.addressOf(link.peer.processId);
     this.#driver.closeLink(link, reason);
     if (!isUnheard || address === undefined || this.#stopping.signal.aborted) return;
-    // The acceptor would wait for a resume, and every snapshot meanwhile for a marker that never comes.
     this.#tellGivenUp(link, address).catch((error) => {
       this.#logger.debug({ linkId: link.id, reason: describeError(error) }, "a peer did not hear that a link is over");
     });
   }
 
+  #closeAll(closing: readonly ClosingLink<Link>[]): void {
+    for (const { link, reason } of closing) this.#close(link, reason);
+  }
+
   async #tellGivenUp(link: Link, address: { host: string; port: number }): Promise<void> {
-    const socket = connect({ ...address, noDelay: true });
+    const dialled = await this.#transport.dial(address, link.peer.processId);
+    if (dialled.outcome !== "dialled") throw new FrameError(dialled.message);
+    const { socket } = dialled;
     const connection = this.#shakeHands(socket);
     try {
       connection.write(FrameType.hello, this.#hello(link, { resume: true, giveUp: true }));
@@ -249,75 +224,50 @@ export class Mesh {
     }
   }
 
-  async #accept(socket: Socket): Promise<void> {
+  async #accept({ socket, check, onRefused }: IncomingConnection): Promise<void> {
     const connection = this.#shakeHands(socket);
     const first = await connection.next(this.#limits.handshakeTimeoutMs);
-    if (first.type !== FrameType.hello) throw new FrameError(`expected a hello, got frame type ${first.type}`);
-    const hello = LinkHello.decode(first.payload);
-    const admitted = this.#admit(hello);
-    if ("code" in admitted) {
-      const { code, message } = admitted;
-      this.#logger.warn({ peer: hello.processId, linkId: hello.linkId, code, reason: message }, "a link was refused");
-      connection.write(FrameType.refusal, LinkRefusal.encode(admitted).finish());
-      connection.refuse(this.#limits.handshakeTimeoutMs);
+    if (first.type === FrameType.refusal) {
+      onRefused(LinkRefusal.decode(first.payload));
+      socket.destroy();
       return;
     }
+    if (first.type !== FrameType.hello) throw new FrameError(`expected a hello, got frame type ${first.type}`);
+    const hello = LinkHello.decode(first.payload);
+    const impostor = check(hello.processId);
+    if (impostor !== undefined) {
+      this.#refuse(connection, impostor);
+      return;
+    }
+    const admission = admitHello(this.#self, this.#driver.links.values(), hello);
+    if (admission.outcome !== "resume") this.#closeAll(admission.closing);
+    if (admission.outcome === "refuse") {
+      const { code, message } = admission;
+      this.#logger.warn({ peer: hello.processId, linkId: hello.linkId, code, reason: message }, "a link was refused");
+      this.#refuse(connection, { code, message });
+      return;
+    }
+    const link = admission.outcome === "resume" ? admission.link : this.#open(hello);
     connection.write(
       FrameType.welcome,
       LinkWelcome.encode({
         protocolVersion: linkProtocolVersion,
-        processId: this.#self.processId,
-        incarnation: this.#self.incarnation,
-        receivedThrough: admitted.receivedThrough,
+        ...this.#self,
+        receivedThrough: link.receivedThrough,
       }).finish(),
     );
-    await this.#run(admitted, connection, hello.receivedThrough);
+    await this.#run(link, connection, hello.receivedThrough);
   }
 
-  #admit(hello: LinkHello): Link | LinkRefusal {
-    const { processId, incarnation } = this.#self;
-    if (hello.protocolVersion !== linkProtocolVersion) {
-      const message = `${processId} speaks link protocol ${linkProtocolVersion}, ${hello.processId} speaks ${hello.protocolVersion}`;
-      return { code: "VERSION", message };
-    }
-    if (hello.peerProcessId !== processId) {
-      return { code: "IDENTITY", message: `this is ${processId}, not ${hello.peerProcessId}` };
-    }
-    if (hello.peerIncarnation !== incarnation) {
-      return { code: "INCARNATION", message: `${processId} was restarted: it is ${incarnation} now` };
-    }
-    const known = this.#driver.links.get(hello.linkId);
-    if (known !== undefined) return this.#admitAgain(known, hello);
-    if (hello.giveUp) return { code: "CLOSED", message: `link ${hello.linkId} is not known any more` };
-    if (hello.resume) return { code: "UNKNOWN_LINK", message: `${processId} has given up link ${hello.linkId}` };
-    const peer = { processId: hello.processId, incarnation: hello.incarnation };
-    for (const link of [...this.#driver.links.values()]) {
-      if (link.peer.processId !== peer.processId) continue;
-      if (link.peer.incarnation !== peer.incarnation) {
-        this.#close(link, `process ${peer.processId} was restarted`);
-      } else if (link.role === "acceptor" && !link.connected) {
-        // A peer that makes a new link has given the one before up.
-        this.#close(link, `process ${peer.processId} has made a new link`);
-      }
-    }
-    const link = this.#driver.openLink({ id: hello.linkId, peer, role: "acceptor" });
-    link.admit(hello.connection);
+  #open({ linkId, processId, incarnation, connection }: LinkHello): Link {
+    const link = this.#driver.openLink({ id: linkId, peer: { processId, incarnation }, role: "acceptor" });
+    link.admit(connection);
     return link;
   }
 
-  #admitAgain(link: Link, hello: LinkHello): Link | LinkRefusal {
-    if (link.peer.processId !== hello.processId || link.peer.incarnation !== hello.incarnation) {
-      return { code: "IDENTITY", message: `link ${link.id} belongs to another process` };
-    }
-    if (hello.giveUp) {
-      const message = `process ${link.peer.processId} has given the link up`;
-      this.#close(link, message);
-      return { code: "CLOSED", message };
-    }
-    if (link.admit(hello.connection) === "stale") {
-      return { code: "STALE", message: `connection ${hello.connection} of link ${link.id} came after a later one` };
-    }
-    return link;
+  #refuse(connection: FrameConnection, refusal: LinkRefusal): void {
+    connection.write(FrameType.refusal, LinkRefusal.encode(refusal).finish());
+    connection.refuse(this.#limits.handshakeTimeoutMs);
   }
 
   #shakeHands(socket: Socket): FrameConnection {
@@ -344,7 +294,7 @@ export class Mesh {
     }
     this.#logger.info({ linkId: link.id, peer: link.peer.processId, role: link.role }, "link connected");
     try {
-      connection.receiveWith(({ type, flags, number, callId, payload }) =>
+      connection.receiveWith((type, flags, number, callId, payload) =>
         link.receive(type, flags, number, callId, payload),
       );
     } catch (error) {
@@ -352,7 +302,8 @@ export class Mesh {
     }
     await closed;
     if (this.#connections.get(link.id) === connection) this.#connections.delete(link.id);
-    this.#forgetIfGone(link.peer.processId);
+    const { processId } = link.peer;
+    this.#closeAll(this.#known.lostConnection(processId, this.#driver.links.values(), this.#isAlive));
     const reason = connection.failure === undefined ? "closed by the peer" : describeError(connection.failure);
     if (link.detach(socket) === "detached" && !link.dead) {
       this.#logger.info({ linkId: link.id, peer: link.peer.processId, reason }, "link broken");
@@ -361,25 +312,14 @@ export class Mesh {
     return { outcome: "lost", message: reason, lastedMs: this.#now() - sinceMs };
   }
 
-  /** A process that nobody lists was there for as long as it answered. */
-  #forgetIfGone(processId: string): void {
-    if (this.#isAlive(processId) || this.#known.forgetUnlisted(processId) === "kept") return;
-    for (const link of [...this.#driver.links.values()]) {
-      if (link.peer.processId === processId) this.#close(link, `process ${processId} has left`);
-    }
-  }
-
-  /** The acceptor cannot dial: it waits, for as long as the dialler tries and a little longer. */
   #awaitResume(link: Link): void {
-    if (this.#known.isAbsent(link.peer.processId)) {
-      this.#close(link, `process ${link.peer.processId} has left`);
-      return;
-    }
-    if (link.role === "dialler") return;
+    const next = afterBreak(link, this.#known.membershipOf(link.peer.processId), this.#limits);
+    if (next.next === "close") this.#close(link, next.reason);
+    if (next.next !== "awaitResume") return;
     const timer = setTimeout(() => {
       this.#resumeTimers.delete(link.id);
-      this.#close(link, `process ${link.peer.processId} did not resume the link`);
-    }, this.#limits.resumeTimeoutMs + this.#limits.retryMaxMs);
+      this.#close(link, next.reason);
+    }, next.withinMs);
     timer.unref();
     this.#resumeTimers.set(link.id, timer);
   }
@@ -394,8 +334,8 @@ export class Mesh {
   }
 }
 
-type DialOutcome =
-  | { readonly outcome: "lost"; readonly message: string; readonly lastedMs: number }
-  | { readonly outcome: "failed"; readonly message: string }
-  /** The link is over. */
-  | { readonly outcome: "refused"; readonly message: string };
+function decodeAnswer({ type, payload }: ReceivedFrame): HelloAnswer & { readonly receivedThrough: number } {
+  if (type === FrameType.refusal) return { type: "refusal", ...LinkRefusal.decode(payload), receivedThrough: 0 };
+  if (type === FrameType.welcome) return { type: "welcome", ...LinkWelcome.decode(payload) };
+  throw new FrameError(`expected a welcome, got frame type ${type}`);
+}

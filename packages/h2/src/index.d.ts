@@ -1,0 +1,3 @@
+export { createLeanClient } from "./lean/client.ts";
+export { createLeanServer } from "./lean/server.ts";
+export * from "./port.ts";

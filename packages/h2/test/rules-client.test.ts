@@ -1,0 +1,4 @@
+import { clientRules } from "./rules/client-rules.ts";
+import { rulesOfClient } from "./rules/rule.ts";
+
+rulesOfClient(clientRules);

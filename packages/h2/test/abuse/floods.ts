@@ -120,7 +120,7 @@ export const floods: readonly Attack[] = [
     "enhanceYourCalm",
     frame(FrameType.data, Flag.padded, 1, Buffer.from([200, ...Buffer.alloc(200)])),
   ),
-  frameFlood("DATA on a stream that has closed", "enhanceYourCalm", Buffer.concat([reset(1, 8), data(1, "x")])),
+  frameFlood("DATA on a stream that has closed", "open", Buffer.concat([reset(1, 8), data(1, "x")])),
   frameFlood("GOAWAY", "open", wire.goaway(0, 0)),
   {
     name: "SETTINGS that move the windows of 1,000 streams up and down",

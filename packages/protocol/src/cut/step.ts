@@ -202,7 +202,8 @@ function captured(
     });
     sendMarker(channel, ref, effects);
   }
-  effects.push(...records);
+  // Not spread: there are as many as small messages fit into all credit, and a call has only so many arguments.
+  for (const record of records) effects.push(record);
   effects.push({
     type: "reportCut",
     report: { ref, trigger: snapshot.trigger, outgoing: sent, incoming: [...state.incoming.keys()] },

@@ -20,6 +20,12 @@ export interface StoredSnapshot {
   readonly inherited: Inheritance;
 }
 
+/** A look into the store for snapshots that run, from before it is asked until all of its answers are there. */
+export interface OrphanSearch {
+  /** What has been driven here to its end since: the store may have answered before that. */
+  readonly ended: Set<string>;
+}
+
 /** How the store answered the creation of a document. `other`: one with the same idempotency key was there. */
 export type CreationAnswer = "created" | "exists" | "other" | "fenced" | "unknown";
 
@@ -33,6 +39,7 @@ export class Lead<Session> {
   readonly #sessions = new Map<string, Session>();
   /** Ids whose document is being created: they count as running. */
   readonly #starting = new Set<string>();
+  readonly #searches = new Set<OrphanSearch>();
   #hasLed = false;
   /** After a take-over: when the agents have had time to come back. */
   #settledAtMs = 0;
@@ -81,7 +88,9 @@ export class Lead<Session> {
   }
 
   ended(id: string, session: Session): void {
-    if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+    if (this.#sessions.get(id) !== session) return;
+    this.#sessions.delete(id);
+    for (const { ended } of this.#searches) ended.add(id);
   }
 
   // Starting
@@ -132,13 +141,32 @@ export class Lead<Session> {
     this.#settledAtMs = nowMs + settleMs;
   }
 
+  /** To be called before the store is asked; `adopt` or `giveUp` ends it. */
+  search(): OrphanSearch {
+    const search = { ended: new Set<string>() };
+    this.#searches.add(search);
+    return search;
+  }
+
+  giveUp(search: OrphanSearch): void {
+    this.#searches.delete(search);
+  }
+
   /**
-   * Level-based: of the documents that were read, those that run and that nobody here drives are to be driven, or failed.
+   * Level-based: of the documents that the search has read, those that run and that nobody here drives are to be driven, or failed.
    * `passedOver`: they may be another leader's, since the store was asked, or since this replica stood still and has not seen
    * it yet (I9).
    */
-  adopt(term: number, found: readonly StoredSnapshot[], nowMs: number): SnapshotState[] | "passedOver" {
-    const orphans = found.filter(({ spec, phase }) => !isLastPhase(phase) && !this.isLive(spec.id));
+  adopt(
+    search: OrphanSearch,
+    term: number,
+    found: readonly StoredSnapshot[],
+    nowMs: number,
+  ): SnapshotState[] | "passedOver" {
+    this.giveUp(search);
+    const orphans = found.filter(
+      ({ spec, phase }) => !isLastPhase(phase) && !this.isLive(spec.id) && !search.ended.has(spec.id),
+    );
     if (!holdsLease(this.lease, term, nowMs) || orphans.some((orphan) => orphan.term > term)) return "passedOver";
     return orphans.map(({ spec, inherited }) => restoreSnapshotState(spec, this.#policy, inherited, nowMs));
   }

@@ -61,7 +61,7 @@ describe("a start", () => {
     const creation = lead.create(spec({ id: "s" }), 7, 1_000);
     assert.equal(lead.running, 1);
     assert.equal(lead.isLive("s"), true);
-    assert.deepEqual(ids(lead.adopt(7, [stored("s")], 1_000)), []);
+    assert.deepEqual(ids(lead.adopt(lead.search(), 7, [stored("s")], 1_000)), []);
     assert.equal(lead.refusal("", attached, limits, 1_050)?.code, "TooSoon");
     assert.equal(lead.refusal("", attached, limits, 1_100), undefined);
     assert.equal(lead.created(creation, "created", 1_010), "open");
@@ -102,7 +102,7 @@ describe("a start", () => {
   it("with an unknown outcome is found later, by who looks for what runs", () => {
     const lead = leading(7);
     assert.equal(lead.created(lead.create(spec(), 7, 1_000), "unknown", 1_010), "unknown");
-    assert.deepEqual(ids(lead.adopt(7, [stored("s1", { phase: "Pending" })], 1_020)), ["s1"]);
+    assert.deepEqual(ids(lead.adopt(lead.search(), 7, [stored("s1", { phase: "Pending" })], 1_020)), ["s1"]);
   });
 
   it("has a time of its own", () => {
@@ -116,21 +116,32 @@ describe("a take-over", () => {
     const lead = leading(7);
     lead.open("driven", "session");
     const found = [stored("s"), stored("driven"), stored("done", { phase: "Completed" }), stored("own", { term: 7 })];
-    const adopted = lead.adopt(7, found, 1_010);
+    const adopted = lead.adopt(lead.search(), 7, found, 1_010);
     assert.deepEqual(ids(adopted), ["s", "own"]);
     assert.ok(adopted !== "passedOver");
     assert.deepEqual([adopted[0]?.attempt, adopted[0]?.owned, adopted[0]?.nowMs], [2, false, 1_010]);
   });
 
+  it("is not made of what has ended here since the store was asked (I9)", () => {
+    const lead = leading(7);
+    const first = lead.search();
+    const second = lead.search();
+    assert.deepEqual(ids(lead.adopt(first, 7, [stored("s")], 1_010)), ["s"]);
+    lead.open("s", "session");
+    lead.ended("s", "session");
+    assert.deepEqual(ids(lead.adopt(second, 7, [stored("s"), stored("t")], 1_020)), ["t"]);
+    assert.deepEqual(ids(lead.adopt(lead.search(), 7, [stored("s")], 1_030)), ["s"]);
+  });
+
   it("is not made of what a later leader has written, nor in a term that is over (I8, I9)", () => {
     const lead = leading(7);
-    assert.equal(lead.adopt(7, [stored("s"), stored("t", { term: 8 })], 1_010), "passedOver");
-    assert.deepEqual(ids(lead.adopt(7, [stored("t", { term: 8, phase: "Failed" })], 1_010)), []);
-    assert.equal(lead.adopt(6, [stored("s")], 1_010), "passedOver");
-    assert.equal(lead.adopt(7, [stored("s")], 1_300), "passedOver");
+    assert.equal(lead.adopt(lead.search(), 7, [stored("s"), stored("t", { term: 8 })], 1_010), "passedOver");
+    assert.deepEqual(ids(lead.adopt(lead.search(), 7, [stored("t", { term: 8, phase: "Failed" })], 1_010)), []);
+    assert.equal(lead.adopt(lead.search(), 6, [stored("s")], 1_010), "passedOver");
+    assert.equal(lead.adopt(lead.search(), 7, [stored("s")], 1_300), "passedOver");
     grant(lead, 9, 1_300);
-    assert.equal(lead.adopt(7, [stored("s")], 1_310), "passedOver");
-    assert.deepEqual(ids(lead.adopt(9, [stored("s")], 1_310)), ["s"]);
+    assert.equal(lead.adopt(lead.search(), 7, [stored("s")], 1_310), "passedOver");
+    assert.deepEqual(ids(lead.adopt(lead.search(), 9, [stored("s")], 1_310)), ["s"]);
   });
 
   it("gives the agents time to come back, but where nobody led before", () => {

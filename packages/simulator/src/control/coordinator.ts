@@ -195,8 +195,14 @@ export class Coordinator {
     const lead = this.#lead;
     const host = this.#host;
     const found: StoredDocument[] = [];
+    const search = lead.search();
+    const failed = () => {
+      lead.giveUp(search);
+      done("takeOverFailed");
+    };
     const open = () => {
       const adopted = lead.adopt(
+        search,
         term,
         found.map((stored) => inherit(stored)),
         host.nowMs,
@@ -205,10 +211,7 @@ export class Coordinator {
       done(adopted === "passedOver" ? "takeOverFailed" : "takenOver");
     };
     const listed = host.answer((ids: readonly string[] | "unknown") => {
-      if (ids === "unknown") {
-        done("takeOverFailed");
-        return;
-      }
+      if (ids === "unknown") return failed();
       const waiting = [...ids];
       const next = (): void => {
         const id = waiting.shift();
@@ -218,10 +221,7 @@ export class Coordinator {
       };
       // Read again: it may have ended since the list was made.
       const read = host.answer((stored: StoredDocument | undefined | "unknown") => {
-        if (stored === "unknown") {
-          done("takeOverFailed");
-          return;
-        }
+        if (stored === "unknown") return failed();
         if (stored !== undefined) found.push(stored);
         next();
       });

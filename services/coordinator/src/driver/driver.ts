@@ -261,8 +261,13 @@ export class Driver implements Snapshots, AgentEvents {
 
   async #adopt(term: number): Promise<void> {
     const { store, nowMs, logger } = this.#options;
-    const found = await findRunning(store, (id) => this.#lead.isLive(id));
+    const search = this.#lead.search();
+    const found = await findRunning(store, (id) => this.#lead.isLive(id)).catch((error) => {
+      this.#lead.giveUp(search);
+      throw error;
+    });
     const adopted = this.#lead.adopt(
+      search,
       term,
       found.map((snapshot) => inherit(snapshot, nowMs())),
       nowMs(),

@@ -1,3 +1,0 @@
-export { createLeanClient } from "./lean/client.ts";
-export { createLeanServer } from "./lean/server.ts";
-export * from "./port.ts";

@@ -26,8 +26,8 @@ const { values } = parseArgs({
 });
 
 function count(name: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new RangeError(`--${name} must be a number from 0 to 999999999, not ${text}`);
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw new RangeError(`--${name} must be a number from 0 to 9999999999, not ${text}`);
 }
 
 async function runOne(hex: string): Promise<void> {

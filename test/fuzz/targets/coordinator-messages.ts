@@ -91,6 +91,7 @@ class Post implements Session {
       CUTLINE_OUTBOUND_PORT: "0",
       CUTLINE_INBOUND_PORT: "0",
       CUTLINE_LINK_PORT: "0",
+      CUTLINE_ADMIN_PORT: "0",
       CUTLINE_STOP_GRACE_MS: "100",
     });
     if (loaded.outcome !== "ok") throw new Error(JSON.stringify(loaded));

@@ -51,7 +51,11 @@ export const target: Target = {
         if (!socket.destroyed) queueMicrotask(() => socket.destroy());
         received += 16 + (await first).payload.length;
         if (choices.happens(0.2)) connection.refuse(1);
-        else connection.receiveWith(({ payload }) => (received += 16 + payload.length));
+        else {
+          connection.receiveWith((_type, _flags, _number, _callId, payload) => {
+            received += 16 + payload.length;
+          });
+        }
       } catch (error) {
         if (!(error instanceof FrameError)) throw error;
       }

@@ -23,7 +23,7 @@ export const target: Target = {
   },
   open: () => ({
     run(input) {
-      let list: string[];
+      let list: readonly string[];
       try {
         list = decodeHeaders(input);
       } catch (error) {

@@ -15,6 +15,10 @@ export const targetNames = [
   "participant",
   "records",
   "rest",
+  "hpack",
+  "h2-frames",
+  "h2-server",
+  "h2-client",
 ] as const;
 
 /** The module of a target. Throws a `RangeError` where there is none of this name. */

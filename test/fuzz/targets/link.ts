@@ -24,7 +24,7 @@ import { defaultTestExecutions, type Session, type Target } from "../engine/targ
 import { FakeApplication, FakeStream } from "./support/application.ts";
 
 const callLimits = { ...defaultCallLimits, windowBytes: 512, keptBytesMax: 2_048, waitingBytesMax: 512 };
-const linkLimits = { ...defaultLinkLimits, unacknowledgedBytesMax: 4_096, openCallsMax: 8 };
+const linkLimits = { ...defaultLinkLimits, unacknowledgedBytesMax: 4_096, openCallsMax: 8, strayBytesMax: 4_096 };
 const recordedBytesMax = 64 * 1024;
 /** Frames that one execution takes in. */
 const framesMax = 400;
@@ -37,6 +37,7 @@ const Way = { dialler: 1, anyNumbers: 2, lateCapture: 4, captureFails: 8, confir
 /** A link's other end as far as a link writes to it. */
 function sink(): Socket {
   const taken = {
+    on() {},
     cork() {},
     uncork() {},
     write: () => true,
@@ -203,6 +204,7 @@ class House implements Session {
   #checkBounds(link: Link): void {
     assert.ok(link.calls.size <= 2 * linkLimits.openCallsMax + 2, `${link.calls.size} calls are open`);
     assert.ok(this.#recorder.totalBytes <= recordedBytesMax);
+    assert.ok(link.dead || link.strays.bytes <= linkLimits.strayBytesMax, `${link.strays.bytes} bytes wait for nobody`);
     for (const call of link.calls.values()) {
       const most = callLimits.keptBytesMax + 2 * callLimits.windowBytes + 1024 * 1024 + headers.length;
       assert.ok(call.inbound.bytes <= most + 64 * 1024, `${call.inbound.bytes} bytes wait for the application`);

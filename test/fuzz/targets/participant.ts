@@ -35,7 +35,7 @@ const position = {
 };
 
 function numberOf(random: Random): number {
-  return random.pick([0, 1, 2, 3, 500, 200_001, 2 ** 32, Number.MAX_SAFE_INTEGER]) ?? 0;
+  return random.pick([0, 1, 2, 3, 500, 4_095, 20_000, 99_999, 200_001, 2 ** 32, Number.MAX_SAFE_INTEGER]) ?? 0;
 }
 
 function anyPoint(random: Random): CapturePoint {

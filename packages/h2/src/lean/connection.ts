@@ -4,21 +4,19 @@ import { ConnectionError, ErrorCode } from "../errors.ts";
 import {
   defaultMaxFrameBytes,
   defaultWindowBytes,
-  Flag,
   FrameType,
-  preface,
   Setting,
   streamIdMax,
   windowBytesMax,
 } from "../frames/constants.ts";
-import { Output } from "../frames/output.ts";
 import { FrameReader, type FrameSink } from "../frames/reader.ts";
 import { type DecodedBlock, HpackDecoder } from "../hpack/decoder.ts";
-import { HpackEncoder } from "../hpack/encoder.ts";
 import { type CallEvents, type HeaderList, type Http2Limits, ResetCode } from "../port.ts";
 import { Budget } from "./budget.ts";
-import { answerFault, requestFault, trailersFault } from "./header-rules.ts";
+import { ForgottenStreams } from "./forgotten-streams.ts";
+import { answerFault, declaredLength, requestFault, trailersFault } from "./header-rules.ts";
 import { connectionLimits } from "./limits.ts";
+import { SendingSide } from "./sending-side.ts";
 import { Stream } from "./stream.ts";
 
 export interface ConnectionEvents {
@@ -35,7 +33,7 @@ export interface ConnectionEvents {
 const hpackTableBytes = 4096;
 
 /** One HTTP/2 connection (RFC 9113), of either side, on a socket that is connected. */
-export class Connection implements FrameSink {
+export class Connection extends SendingSide implements FrameSink {
   /** `draining`: no new streams. */
   phase: "opening" | "open" | "draining" | "closed" = "opening";
   readonly streamWindowBytes: number;
@@ -43,25 +41,18 @@ export class Connection implements FrameSink {
   newStreamWindowBytes: number;
   /** The error code that the peer was told when it had broken a rule. */
   fault: number | undefined;
-  /** The peer's SETTINGS_INITIAL_WINDOW_SIZE. */
-  peerStreamWindowBytes = defaultWindowBytes;
   /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
   peerStreamsMax = Number.POSITIVE_INFINITY;
   readonly #side: "server" | "client";
   readonly #socket: Duplex;
   readonly #events: ConnectionEvents;
   readonly #limits: Http2Limits;
-  readonly #output: Output;
   readonly #reader: FrameReader;
   readonly #decoder: HpackDecoder;
-  readonly #encoder = new HpackEncoder();
   readonly #streams = new IdTable<Stream>();
-  /** Streams that have something to send and wait for the connection. */
-  readonly #blocked = new Set<Stream>();
   /** Streams that we reset, and from which more may come. */
-  readonly #forgotten = new Set<number>();
-  #sendWindow = defaultWindowBytes;
-  #receiveWindow = defaultWindowBytes;
+  readonly #forgotten = new ForgottenStreams(connectionLimits.forgottenStreamsMax);
+  #receiveWindow: number;
   #receivedBytes = 0;
   #heldBytes = 0;
   #lastPeerStream = 0;
@@ -69,9 +60,6 @@ export class Connection implements FrameSink {
   #firstSkipped = Number.POSITIVE_INFINITY;
   #nextStream = 1;
   #current: Stream | undefined;
-  #pings: (() => void)[] = [];
-  #pingsAnswered = 0;
-  #waitingAnswers = 0;
   #blockTimer: NodeJS.Timeout | undefined;
   #farewell: string | undefined;
   #farewellOfPeer: string | undefined;
@@ -83,6 +71,7 @@ export class Connection implements FrameSink {
   readonly #settingsFrames = new Budget(connectionLimits.settingsBurst, connectionLimits.settingsPerSecond);
 
   constructor(side: "server" | "client", socket: Duplex, limits: Http2Limits, events: ConnectionEvents) {
+    super(socket);
     this.#side = side;
     this.#socket = socket;
     this.#limits = limits;
@@ -93,13 +82,11 @@ export class Connection implements FrameSink {
     // All calls that are open may be cancelled at once.
     const resetsBurst = connectionLimits.resetsBurst + limits.concurrentStreamsMax;
     this.#resets = new Budget(resetsBurst, connectionLimits.resetsPerSecond);
-    this.#output = new Output(socket, this.#afterFlush);
     // Encoded, a list may be a little longer than its own measure only in theory; what is longer is too large.
     this.#reader = new FrameReader(side, limits.headerListBytesMax + defaultMaxFrameBytes, this);
     this.#decoder = new HpackDecoder(hpackTableBytes, limits.headerListBytesMax);
-    this.#greet();
+    this.#receiveWindow = this.greet(side, limits);
     socket.on("data", this.#onBytes);
-    socket.on("drain", this.#onSocketDrain);
     socket.on("error", (error: Error) => {
       this.#farewell ??= error.message;
     });
@@ -137,10 +124,7 @@ export class Connection implements FrameSink {
         resolve();
         return;
       }
-      this.#pings.push(resolve);
-      this.#output.head(8, FrameType.ping, 0, 0);
-      this.#output.uint32(0);
-      this.#output.uint32(this.#pingsAnswered + this.#pings.length);
+      this.sendPing(resolve);
     });
   }
 
@@ -152,13 +136,13 @@ export class Connection implements FrameSink {
       return;
     }
     this.phase = "draining";
-    if (this.#side === "client") this.#goaway(0, ErrorCode.noError, "");
+    if (this.#side === "client") this.sendGoaway(0, ErrorCode.noError, "");
     else {
       // What the peer opens before it hears of it is still served (RFC 9113, section 6.8).
-      this.#goaway(streamIdMax, ErrorCode.noError, "");
+      this.sendGoaway(streamIdMax, ErrorCode.noError, "");
       this.ping().then(() => {
         if (this.phase === "closed") return;
-        this.#goaway(this.#lastPeerStream, ErrorCode.noError, "");
+        this.sendGoaway(this.#lastPeerStream, ErrorCode.noError, "");
         this.#saidLast = true;
         this.#endIfDone();
       });
@@ -173,66 +157,8 @@ export class Connection implements FrameSink {
 
   // For streams
 
-  sendHeaders(stream: Stream, headers: HeaderList, endStream: boolean): void {
-    this.#output.headers(stream.id, this.#encoder.encode(headers), endStream);
-    if (endStream) this.#earnReset();
-  }
-
-  /** Sends the whole of `bytes` in one frame, if that can be done now. */
-  trySend(stream: Stream, bytes: Uint8Array): boolean {
-    const { length } = bytes;
-    if (
-      length > this.#sendWindow ||
-      length > stream.sendWindow ||
-      length > defaultMaxFrameBytes ||
-      this.#output.isBacklogged ||
-      this.#output.bytes > connectionLimits.turnBytesMax
-    ) {
-      return false;
-    }
-    this.sendData(stream, bytes);
-    return true;
-  }
-
-  /** How much of `bytes` may be sent in the next frame. 0: the stream is called again when that has changed. */
-  sendable(stream: Stream, bytes: number): number {
-    const most = Math.min(bytes, defaultMaxFrameBytes, stream.sendWindow);
-    if (most <= 0) return 0;
-    if (this.#sendWindow > 0 && !this.#output.isBacklogged && this.#output.bytes <= connectionLimits.turnBytesMax) {
-      return Math.min(most, this.#sendWindow);
-    }
-    this.block(stream);
-    return 0;
-  }
-
-  /** The stream has something to send, and is called when the connection takes more. */
-  block(stream: Stream): void {
-    stream.isBlocked = true;
-    this.#blocked.add(stream);
-  }
-
-  get othersWait(): boolean {
-    return this.#blocked.size > 0;
-  }
-
-  sendData(stream: Stream, bytes: Uint8Array): void {
-    this.#sendWindow -= bytes.length;
-    stream.sendWindow -= bytes.length;
-    this.#output.data(stream.id, bytes, false);
-  }
-
-  sendEnd(stream: Stream): void {
-    this.#output.endData(stream.id);
-    this.#earnReset();
-  }
-
   sendReset(stream: Stream, code: number): void {
     this.#sendReset(stream.id, code);
-  }
-
-  sendWindowUpdate(streamId: number, bytes: number): void {
-    this.#output.head(4, FrameType.windowUpdate, 0, streamId);
-    this.#output.uint32(bytes);
   }
 
   /** Bytes that paused streams hold. */
@@ -244,7 +170,7 @@ export class Connection implements FrameSink {
   /** The stream is over. */
   forget(stream: Stream): void {
     if (!this.#streams.delete(stream.id)) return;
-    this.#blocked.delete(stream);
+    this.unblock(stream);
     if (this.phase === "draining") this.#endIfDone();
     if (this.#side === "client") this.#events.onRoomChanged();
   }
@@ -347,7 +273,7 @@ export class Connection implements FrameSink {
       throw new ConnectionError(ErrorCode.enhanceYourCalm, "the peer changes its settings too often");
     }
     for (let at = start; at < end; at += 6) this.#setting(source.readUInt16BE(at), source.readUInt32BE(at + 2));
-    this.#answer(FrameType.settings);
+    this.sendAnswer(FrameType.settings);
     if (isFirst) {
       this.phase = "open";
       this.#events.onReady();
@@ -356,13 +282,10 @@ export class Connection implements FrameSink {
 
   onPing(isAck: boolean, source: Buffer, start: number): void {
     if (isAck) {
-      // An answer to no question of ours must not end a wait.
-      if (this.#pings.length === 0 || source.readUInt32BE(start + 4) !== (this.#pingsAnswered + 1) >>> 0) return;
-      this.#pingsAnswered += 1;
-      this.#pings.shift()?.();
+      this.pingAnswered(source, start);
       return;
     }
-    this.#answer(FrameType.ping, source.subarray(start, start + 8));
+    this.sendAnswer(FrameType.ping, source.subarray(start, start + 8));
   }
 
   onGoaway(lastStreamId: number, code: number, debug: string): void {
@@ -381,12 +304,7 @@ export class Connection implements FrameSink {
 
   onWindowUpdate(streamId: number, increment: number): void {
     if (streamId === 0) {
-      if (increment === 0) throw new ConnectionError(ErrorCode.protocolError, "WINDOW_UPDATE has an increment of 0");
-      this.#sendWindow += increment;
-      if (this.#sendWindow > windowBytesMax) {
-        throw new ConnectionError(ErrorCode.flowControlError, "the connection's window exceeds 2^31 - 1");
-      }
-      this.#pumpBlocked();
+      this.widen(increment);
       return;
     }
     const stream = this.#streams.get(streamId);
@@ -416,25 +334,6 @@ export class Connection implements FrameSink {
 
   // Inside
 
-  #greet(): void {
-    const { concurrentStreamsMax, streamWindowBytes, connectionWindowBytes, headerListBytesMax } = this.#limits;
-    const settings: [number, number][] = [
-      this.#side === "client" ? [Setting.enablePush, 0] : [Setting.maxConcurrentStreams, concurrentStreamsMax],
-      [Setting.initialWindowSize, streamWindowBytes],
-      [Setting.maxHeaderListSize, headerListBytesMax],
-    ];
-    if (this.#side === "client") this.#output.append(preface);
-    this.#output.head(settings.length * 6, FrameType.settings, 0, 0);
-    for (const [id, value] of settings) {
-      this.#output.uint16(id);
-      this.#output.uint32(value);
-    }
-    const moreBytes = connectionWindowBytes - defaultWindowBytes;
-    if (moreBytes <= 0) return;
-    this.sendWindowUpdate(0, moreBytes);
-    this.#receiveWindow += moreBytes;
-  }
-
   #opened(streamId: number, block: DecodedBlock, endStream: boolean): void {
     if (streamId > Math.max(this.#lastPeerStream + 2, 1) && this.#firstSkipped > streamId) {
       this.#firstSkipped = this.#lastPeerStream + 1;
@@ -442,7 +341,7 @@ export class Connection implements FrameSink {
     this.#lastPeerStream = streamId;
     if (this.#saidLast) {
       // Above the last stream that GOAWAY has named: the peer tries it elsewhere (RFC 9113, section 6.8).
-      this.#forget(streamId);
+      this.#forgotten.add(streamId);
       return;
     }
     // Who does not read answers gets no more of them: those that are short wait for no window.
@@ -458,7 +357,7 @@ export class Connection implements FrameSink {
       return;
     }
     if (block.requestFault === undefined) block.requestFault = requestFault(block.headers);
-    const declaredBytes = lengthOf(block);
+    const declaredBytes = declaredLength(block);
     if (block.requestFault !== null || declaredBytes === "wrong" || (endStream && declaredBytes > 0)) {
       this.#spendFault();
       this.#sendReset(streamId, ErrorCode.protocolError);
@@ -482,7 +381,7 @@ export class Connection implements FrameSink {
       if (block.answerFault === undefined) block.answerFault = answerFault(block.headers);
       fault = block.answerFault;
     }
-    const outcome = fault === null ? stream.headers(block.headers, endStream, lengthOf(block)) : "malformed";
+    const outcome = fault === null ? stream.headers(block.headers, endStream, declaredLength(block)) : "malformed";
     if (outcome === "malformed") this.#resetFault(stream, ErrorCode.protocolError);
     else if (outcome === "ended") this.#resetFault(stream, ErrorCode.streamClosed);
   }
@@ -490,7 +389,7 @@ export class Connection implements FrameSink {
   #setting(id: number, value: number): void {
     switch (id) {
       case Setting.headerTableSize:
-        this.#encoder.limitTable(value);
+        this.encoder.limitTable(value);
         return;
       case Setting.enablePush:
         if (value > 1 || (value === 1 && this.#side === "client")) {
@@ -527,17 +426,6 @@ export class Connection implements FrameSink {
     }
   }
 
-  #answer(type: number, payload?: Uint8Array): void {
-    if (this.#output.isBacklogged) {
-      this.#waitingAnswers += 1;
-      if (this.#waitingAnswers > connectionLimits.waitingAnswersMax) {
-        throw new ConnectionError(ErrorCode.enhanceYourCalm, "the peer asks and does not read the answers");
-      }
-    }
-    this.#output.head(payload?.length ?? 0, type, Flag.ack, 0);
-    if (payload !== undefined) this.#output.append(payload);
-  }
-
   #isIdle(streamId: number): boolean {
     const isPeers = streamId % 2 === (this.#side === "server" ? 1 : 0);
     return isPeers ? streamId > this.#lastPeerStream : streamId >= this.#nextStream || this.#side === "server";
@@ -553,8 +441,12 @@ export class Connection implements FrameSink {
   }
 
   /** For each call that is answered in full another may be reset: hedging cancels every second one. */
-  #earnReset(): void {
+  protected answeredInFull(): void {
     if (this.#side === "server") this.#resets.earn();
+  }
+
+  protected pump(stream: Stream): void {
+    stream.pump(this);
   }
 
   #resetFault(stream: Stream, code: number): void {
@@ -570,18 +462,7 @@ export class Connection implements FrameSink {
   }
 
   #sendReset(streamId: number, code: number): void {
-    this.#output.head(4, FrameType.rstStream, 0, streamId);
-    this.#output.uint32(code);
-    this.#forget(streamId);
-  }
-
-  #forget(streamId: number): void {
-    if (this.#forgotten.size >= connectionLimits.forgottenStreamsMax) {
-      for (const oldest of this.#forgotten) {
-        this.#forgotten.delete(oldest);
-        break;
-      }
-    }
+    this.sendRstStream(streamId, code);
     this.#forgotten.add(streamId);
   }
 
@@ -593,34 +474,6 @@ export class Connection implements FrameSink {
     this.#receivedBytes = 0;
   }
 
-  readonly #onSocketDrain = (): void => {
-    this.#output.isBacklogged = false;
-    this.#waitingAnswers = 0;
-    this.#pumpBlocked();
-  };
-
-  readonly #afterFlush = (): void => {
-    if (this.#blocked.size > 0 && !this.#output.isBacklogged) this.#pumpBlocked();
-  };
-
-  #pumpBlocked(): void {
-    for (const stream of this.#blocked) {
-      if (this.#sendWindow <= 0 || this.#output.isBacklogged || this.#output.bytes > connectionLimits.turnBytesMax)
-        return;
-      this.#blocked.delete(stream);
-      stream.isBlocked = false;
-      stream.pump(this);
-    }
-  }
-
-  #goaway(lastStreamId: number, code: number, debug: string): void {
-    const text = Buffer.from(debug);
-    this.#output.head(8 + text.length, FrameType.goaway, 0, 0);
-    this.#output.uint32(lastStreamId);
-    this.#output.uint32(code);
-    if (text.length > 0) this.#output.append(text);
-  }
-
   #fail(error: unknown): void {
     if (this.#farewell !== undefined) return;
     const code = error instanceof ConnectionError ? error.errorCode : ErrorCode.internalError;
@@ -628,8 +481,8 @@ export class Connection implements FrameSink {
     this.#farewell = reason;
     if (error instanceof ConnectionError) this.fault = code;
     if (this.phase === "open") this.phase = "draining";
-    this.#goaway(this.#lastPeerStream, code, error instanceof ConnectionError ? reason : "");
-    this.#output.flush();
+    this.sendGoaway(this.#lastPeerStream, code, error instanceof ConnectionError ? reason : "");
+    this.output.flush();
     this.#end();
     this.#dropStreams();
   }
@@ -643,8 +496,8 @@ export class Connection implements FrameSink {
   }
 
   #endIfDone(): void {
-    if (this.phase !== "draining" || this.#streams.size > 0 || this.#pings.length > 0) return;
-    this.#output.flush();
+    if (this.phase !== "draining" || this.#streams.size > 0 || this.waitsForPing) return;
+    this.output.flush();
     this.#end();
   }
 
@@ -652,7 +505,7 @@ export class Connection implements FrameSink {
   #onSocketEnd(): void {
     if (this.phase === "open") this.phase = "draining";
     this.#farewell ??= this.#streams.size === 0 ? undefined : "the peer closed the connection";
-    this.#output.flush();
+    this.output.flush();
     this.#end();
     this.#dropStreams();
   }
@@ -666,26 +519,9 @@ export class Connection implements FrameSink {
     this.phase = "closed";
     clearTimeout(this.#blockTimer);
     this.#dropStreams();
-    for (const resolve of this.#pings.splice(0)) resolve();
+    this.dropPings();
     this.#events.onClosed(this.#farewellOfPeer ?? this.#farewell);
   }
-}
-
-function lengthOf(block: DecodedBlock): number | "wrong" {
-  block.declaredBytes ??= declaredLength(block.headers);
-  return block.declaredBytes;
-}
-
-/** `content-length`, or -1 without one. */
-function declaredLength(headers: HeaderList): number | "wrong" {
-  let declared = -1;
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] !== "content-length") continue;
-    const text = headers[i + 1] as string;
-    if (!/^[0-9]{1,15}$/.test(text) || (declared >= 0 && declared !== Number(text))) return "wrong";
-    declared = Number(text);
-  }
-  return declared;
 }
 
 function idleStreamError(what: string, streamId: number): ConnectionError {

@@ -1,3 +1,4 @@
+import type { DecodedBlock } from "../hpack/decoder.ts";
 import type { HeaderList } from "../port.ts";
 
 const namePattern = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
@@ -69,6 +70,23 @@ export function sendableHeaders(headers: HeaderList): HeaderList {
     return sendable;
   }
   return headers;
+}
+
+/** `content-length`, or -1 without one; `wrong`: it is no number, or there are two of them. */
+export function declaredLength(block: DecodedBlock): number | "wrong" {
+  block.declaredBytes ??= contentLength(block.headers);
+  return block.declaredBytes;
+}
+
+function contentLength(headers: HeaderList): number | "wrong" {
+  let declared = -1;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== "content-length") continue;
+    const text = headers[i + 1] as string;
+    if (!/^[0-9]{1,15}$/.test(text) || (declared >= 0 && declared !== Number(text))) return "wrong";
+    declared = Number(text);
+  }
+  return declared;
 }
 
 const colon = 0x3a;

@@ -13,7 +13,7 @@ export const connectionLimits = {
    * beside as many as were answered in full.
    */
   resetsBurst: 1_000,
-  resetsPerSecond: 200,
+  resetsPerSecond: 1_000,
   /** Streams that we reset because the peer broke a rule, or exceeded the number of streams. */
   faultsBurst: 1_000,
   faultsPerSecond: 100,

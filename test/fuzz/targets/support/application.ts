@@ -1,10 +1,5 @@
+import type { CallEvents, CallStream, HeaderList, Http2Client } from "@cutline/h2";
 import type { Random } from "../../../../packages/simulator/src/engine/random.ts";
-import type {
-  CallEvents,
-  CallStream,
-  HeaderList,
-  Http2Client,
-} from "../../../../services/agent/src/dataplane/http2/port.ts";
 import { randomBytes } from "../../engine/mutate.ts";
 
 /** One stream between agent and application; it remembers whether its application is still there. */

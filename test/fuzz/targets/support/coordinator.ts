@@ -162,7 +162,10 @@ export class FakeCoordinator {
   async check(): Promise<void> {
     if (this.honest.closed) throw new Error("the stream of an honest agent was closed");
     const snapshot = await this.driver.get(this.#snapshotId);
-    if (snapshot !== undefined) readDocument(snapshot.id, JSON.stringify(Snapshot.toJSON(snapshot)));
+    if (snapshot !== undefined) {
+      readDocument(snapshot.id, JSON.stringify(Snapshot.toJSON(snapshot)));
+      Snapshot.decode(Snapshot.encode(snapshot).finish());
+    }
     if (this.defect !== undefined) throw this.defect;
   }
 

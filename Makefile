@@ -29,6 +29,22 @@ proxies: ## See that haproxy, nginx and h2load are there; install them where tha
 bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy and nginx, and write docs/performance.md
 	npm run --silent bench:proxy -- --save
 
+.PHONY: kubectl
+kubectl: ## See that kubectl is there; install it where that is possible
+	@scripts/ensure-kubectl.sh
+
+.PHONY: kube-apiserver
+kube-apiserver: ## Build a Kubernetes API server for tests, when it is not in ~/.cache/cutline-kube (minutes, once)
+	@if [ -z "$$KUBECONFIG" ]; then scripts/kube-apiserver/build >/dev/null; fi
+
+.PHONY: test-kubernetes
+test-kubernetes: install kubectl kube-apiserver ## Run the tests against a Kubernetes API (KUBECONFIG=... uses that cluster)
+	npm run --silent test:kubernetes
+
+.PHONY: chaos
+chaos: install redis ## Break links at random under load and snapshots, and write docs/reference/chaos.md
+	npm run --silent chaos -- --save
+
 .PHONY: interop
 interop: install grpcio ## Run gRPC's interop cases through agents and write docs/reference/interop.md
 	npm run --silent interop -- --save
@@ -38,7 +54,7 @@ demo: install ## Run the tutorial's bank and take snapshots of it (REDIS_URL=red
 	@REDIS_URL='$(REDIS_URL)' npm run --silent demo
 
 .PHONY: test
-test: install redis grpcio proxies ## Check everything, then run every test
+test: install redis grpcio proxies kubectl kube-apiserver ## Check everything, then run every test
 	npm test
 
 .PHONY: check
@@ -76,6 +92,14 @@ mutants: install ## Break the protocol on purpose, and see that the simulator no
 .PHONY: model
 model: ## Check the models of the cut and of the link's resume with spin, every order of events (3 minutes)
 	@scripts/model.sh
+
+.PHONY: docs-metrics
+docs-metrics: install ## Write the reference of metrics from what an agent declares
+	npm run docs:metrics
+
+.PHONY: soak-agent
+soak-agent: install ## See that an agent's memory and descriptors stay flat (MINUTES=5)
+	npm run --silent soak:agent -- --minutes $(or $(MINUTES),5)
 
 .PHONY: build
 build: install ## Compile to dist/

@@ -1,11 +1,18 @@
 /** `node scripts/test.ts unit e2e`: runs the named groups one after another and ends with the totals of all of them. */
-import { globSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 
 interface Group {
   readonly files: string;
+  /** Of those, not these: they are another group's. */
+  readonly exclude?: string;
+  /** Runs beside a Kubernetes API: the one in KUBECONFIG, or one of its own that it ends. */
+  readonly kubernetes?: true;
   /** Test files at a time. The end-to-end tests start whole systems, so they have the machine to themselves. */
   readonly concurrency: number;
   /** For each test. */
@@ -17,15 +24,29 @@ interface Group {
 const groups: Readonly<Record<string, Group>> = {
   unit: {
     files: "{packages/*,services/*,examples/*,bench,test/house,test/fuzz}/{test/**/,}*.test.ts",
+    exclude: "**/test/kubernetes/api/**",
     concurrency: 2,
     testMsMax: 120_000,
     groupMsMax: 10 * 60_000,
+  },
+  kubernetes: {
+    files: "services/*/test/kubernetes/api/*.test.ts",
+    kubernetes: true,
+    concurrency: 1,
+    testMsMax: 120_000,
+    groupMsMax: 6 * 60_000,
   },
   e2e: {
     files: "test/e2e/**/*.test.ts",
     concurrency: 1,
     testMsMax: 120_000,
     groupMsMax: 6 * 60_000,
+  },
+  chaos: {
+    files: "test/chaos/*.test.ts",
+    concurrency: 1,
+    testMsMax: 180_000,
+    groupMsMax: 4 * 60_000,
   },
   interop: {
     files: "test/interop/**/*.test.ts",
@@ -41,7 +62,8 @@ let outcome: "passed" | "failed" = "passed";
 const begun = performance.now();
 
 async function runGroup(name: string, group: Group): Promise<void> {
-  const files = globSync(group.files, { cwd: repository, exclude: ["**/node_modules/**", "**/dist/**"] }).sort();
+  const others = ["**/node_modules/**", "**/dist/**", ...(group.exclude === undefined ? [] : [group.exclude])];
+  const files = globSync(group.files, { cwd: repository, exclude: others }).sort();
   if (files.length === 0) {
     throw new Error(`the group ${name} has no test files at ${group.files}`);
   }
@@ -72,13 +94,36 @@ async function runGroup(name: string, group: Group): Promise<void> {
   }
 }
 
+/** The server is built when it is not in the cache yet, which takes minutes. */
+async function withKubernetes(work: () => Promise<void>): Promise<void> {
+  if (process.env.KUBECONFIG) {
+    console.log(`\nKubernetes API: the cluster in KUBECONFIG (${process.env.KUBECONFIG})`);
+    await work();
+    return;
+  }
+  const server = `${repository}scripts/kube-apiserver`;
+  const folder = mkdtempSync(join(tmpdir(), "cutline-kube."));
+  console.log("\nKubernetes API: a kube-apiserver 1.20 of its own (set KUBECONFIG for another)");
+  try {
+    execFileSync(`${server}/build`, { stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync(`${server}/up`, ["--dir", folder], { stdio: ["ignore", "ignore", "inherit"] });
+    process.env.KUBECONFIG = join(folder, "kubeconfig");
+    await work();
+  } finally {
+    delete process.env.KUBECONFIG;
+    if (existsSync(join(folder, ".cutline-kube"))) execFileSync(`${server}/down`, [folder], { stdio: "inherit" });
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 const names = process.argv.slice(2);
 for (const name of names) {
   const group = groups[name];
   if (group === undefined) {
     throw new Error(`there is no group ${name}; the groups are ${Object.keys(groups).join(", ")}`);
   }
-  await runGroup(name, group);
+  if (group.kubernetes) await withKubernetes(() => runGroup(name, group));
+  else await runGroup(name, group);
 }
 
 console.log(`

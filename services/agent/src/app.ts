@@ -1,13 +1,25 @@
 import { randomUUID } from "node:crypto";
-import type { AgentHello, AgentStatus, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
+import type { Http2Client, Http2Server } from "@cutline/h2";
+import { createHttp2Meter, createLeanClient, createLeanServer } from "@cutline/h2";
+import type { AgentHello, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
 import type { SnapshotRef } from "@cutline/protocol";
-import { createLifecycle, type Logger, type StopOutcome } from "@cutline/runtime";
+import {
+  createLifecycle,
+  createMetrics,
+  type Logger,
+  type Metrics,
+  RefusalLog,
+  type StopOutcome,
+  type TlsCredentials,
+} from "@cutline/runtime";
+import { createAdmin } from "./admin/admin.ts";
 import { type Application, createOpaqueApplication, createParticipantApplication } from "./application.ts";
 import { Capturer } from "./capture/capturer.ts";
 import { type CaptureLimits, defaultCaptureLimits } from "./capture/limits.ts";
 import { Recorder } from "./capture/recorder.ts";
-import type { AgentConfig } from "./config.ts";
+import { type AgentConfig, agentConfig } from "./config.ts";
 import { readSettings } from "./config-parts.ts";
+import { statusOf } from "./control/agent-status.ts";
 import { CoordinatorClient } from "./control/coordinator-client.ts";
 import { controlProtocolVersion, defaultControlLimits } from "./control/limits.ts";
 import { SnapshotDesk } from "./control/snapshot-desk.ts";
@@ -16,13 +28,11 @@ import { defaultCallLimits } from "./dataplane/call/call-host.ts";
 import { DataPlane } from "./dataplane/data-plane.ts";
 import { EnvironmentClients } from "./dataplane/environment-clients.ts";
 import { createFrontDoor } from "./dataplane/front-door.ts";
-import { createNodeHttp2Client } from "./dataplane/http2/node-http2-client.ts";
-import { createNodeHttp2Server } from "./dataplane/http2/node-http2-server.ts";
-import type { Http2Client, Http2Server } from "./dataplane/http2/port.ts";
 import { formatAddress } from "./dataplane/link/address.ts";
 import { defaultLinkLimits } from "./dataplane/link/link.ts";
 import { defaultMeshLimits } from "./dataplane/link/mesh.ts";
 import { leave } from "./leave.ts";
+import { SpanWriter } from "./tracing/span-writer.ts";
 
 export interface Agent {
   /** Resolves when traffic is served, whether or not the coordinator has been reached. Rejects with a `CutlineError`. */
@@ -37,19 +47,37 @@ export interface AgentPorts {
   readonly outboundPort: number;
   readonly inboundPort: number;
   readonly linkPort: number;
+  readonly adminPort: number;
 }
 
 const agentVersion = "0.1.0";
 
+export interface AgentSurroundings {
+  readonly logger: Logger;
+  /** Shows what the agent counts. Default: one of its own. */
+  readonly metrics?: Metrics;
+  /** Mutual TLS on links and to the coordinator. Absent: plain TCP. */
+  readonly credentials?: TlsCredentials | undefined;
+}
+
 /** The composition root: the one place where the parts meet. Throws a `CutlineError` for settings that cannot be. */
-export function createAgent(config: AgentConfig, { logger }: { readonly logger: Logger }): Agent {
+export function createAgent(
+  config: AgentConfig,
+  { logger, credentials, metrics = createMetrics() }: AgentSurroundings,
+): Agent {
   const settings = readSettings(config);
   const self = { processId: config.processId, incarnation: randomUUID() };
   const now = () => performance.now();
+  const refusals = new RefusalLog({ logger, now, metrics });
   const captureLimits = captureLimitsOf(config);
-  const applicationClient = createNodeHttp2Client({ ...settings.application, limits: http2Limits });
-  const outboundServer = createNodeHttp2Server(http2Limits);
-  const inboundServer = createNodeHttp2Server(http2Limits);
+  const http2 = { outbound: createHttp2Meter(), inbound: createHttp2Meter(), application: createHttp2Meter() };
+  const applicationClient = createLeanClient({
+    ...settings.application,
+    limits: http2Limits,
+    meter: http2.application,
+  });
+  const outboundServer = createLeanServer(http2Limits, http2.outbound);
+  const inboundServer = createLeanServer(http2Limits, http2.inbound);
   const surroundings = { self, applicationClient, outboundServer, captureLimits, now, logger };
   const application = createApplication(config, surroundings);
   const recorder = new Recorder(captureLimits.recordedBytesMax);
@@ -65,8 +93,11 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
         ...defaultLinkLimits,
         unacknowledgedBytesMax: config.unacknowledgedBytesMax,
         openCallsMax: config.openCallsMax,
+        headerBytesMax: config.headerBytesMax,
+        inboundBytesMax: config.inboundBytesMax,
       },
       meshLimits: { ...defaultMeshLimits, resumeTimeoutMs: config.resumeTimeoutMs },
+      security: { credentials, refusals },
       recorder,
       applicationClient,
       environmentClient: (authority) => environmentClients.get(authority),
@@ -78,10 +109,15 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
         desk.noticed(ref);
         capturer.request(ref, trigger);
       },
-      onCut: (report) => desk.cut(report, capturer.takeResult(report.ref)),
+      onCut(report) {
+        const result = capturer.takeResult(report.ref);
+        admin.counted.captured(result.exact ? "exact" : "inexact", result.pauseUs);
+        desk.cut(report, result);
+      },
       onChannel: (report) => desk.channelClosed(report, recorder.encode(report.ref, report.channel)),
       onFailed(ref, code, message) {
         capturer.forget(ref);
+        admin.counted.captureFailed(code);
         desk.failed(ref, code, message);
       },
       onForget(ref) {
@@ -99,9 +135,12 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     logger,
   });
 
-  let ports: AgentPorts = { outboundPort: 0, inboundPort: 0, linkPort: 0 };
+  let ports: AgentPorts = { outboundPort: 0, inboundPort: 0, linkPort: 0, adminPort: 0 };
+  let phase: "starting" | "serving" | "leaving" = "starting";
+  let wasAttached = false;
   const client = new CoordinatorClient({
     address: config.coordinatorAddress,
+    ...(credentials === undefined ? {} : { security: { credentials, refusals } }),
     hello: (): AgentHello => ({
       protocolVersion: controlProtocolVersion,
       ...self,
@@ -114,6 +153,7 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     }),
     events: {
       onWelcome({ running }) {
+        wasAttached = true;
         for (const start of running) begin(start, "attach");
         desk.repeat();
         status.welcomed();
@@ -138,10 +178,11 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     environment: () => plane.environment.peers(),
     limits: defaultControlLimits,
     logger,
+    now,
     onGivenUp: (ref, code, message) => driver.captureFailed(ref, code, message),
     onExpired: end,
   });
-  const status = new StatusReporter(client, () => statusOf(plane, application), defaultControlLimits);
+  const status = new StatusReporter(client, () => statusOf(plane, application, credentials), defaultControlLimits);
 
   function begin({ ref, store, remainingMs }: StartSnapshot, trigger: "start" | "attach"): void {
     if (ref === undefined) return;
@@ -169,12 +210,55 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
     logger,
   });
 
+  const spans =
+    config.spansUrl === undefined
+      ? undefined
+      : new SpanWriter({ url: config.spansUrl, processId: config.processId, version: agentVersion, logger });
+  plane.book.onCallOver = spans?.callOver;
+  const admin = createAdmin({
+    spans,
+    self,
+    version: agentVersion,
+    definition: agentConfig,
+    config,
+    rule: config.readiness,
+    plane,
+    http2,
+    phase: () => phase,
+    coordinator: () => ({
+      address: config.coordinatorAddress,
+      attached: client.attached,
+      wasAttached,
+      reason: client.failure,
+    }),
+    application: {
+      address: config.applicationAddress,
+      ...settings.application,
+      error: () => application.side.error,
+      unreadyReason: () => application.unreadyReason,
+    },
+    metrics,
+    now,
+    logger,
+  });
+
   let directoryTimer: NodeJS.Timeout | undefined;
   const stopMsMax = config.stopGraceMs;
   const lifecycle = createLifecycle({
     logger,
     stopMsMax,
     parts: [
+      {
+        // First, so that it tells of the start and of the leaving.
+        name: "page",
+        async start() {
+          const adminPort = await admin.server.listen(config.adminHost, config.adminPort);
+          ports = { ...ports, adminPort };
+        },
+        stop: () => admin.server.close(),
+      },
+      { name: "spans", start: () => spans?.start(), stop: () => spans?.stop() },
+      { name: "certificate", start: () => credentials?.watch(), stop: () => credentials?.stop() },
       {
         name: "mesh",
         async start() {
@@ -216,8 +300,8 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
             plane,
             desk,
             client,
-            doors: [outboundDoor, inboundDoor],
-            http2Servers: [outboundServer, inboundServer],
+            inbound: { door: inboundDoor, http2Server: inboundServer },
+            outbound: { door: outboundDoor, http2Server: outboundServer },
             graceMs: stopMsMax,
             now,
           }),
@@ -228,9 +312,14 @@ export function createAgent(config: AgentConfig, { logger }: { readonly logger: 
   return {
     async start() {
       await lifecycle.start();
-      logger.info({ ...self, ...ports, application: config.applicationAddress }, "agent serves");
+      if (phase === "starting") phase = "serving";
+      const tls = credentials === undefined ? "off" : "mutual";
+      logger.info({ ...self, ...ports, application: config.applicationAddress, tls }, "agent serves");
     },
-    stop: () => lifecycle.stop(),
+    stop() {
+      phase = "leaving";
+      return lifecycle.stop();
+    },
     get ports() {
       return ports;
     },
@@ -277,24 +366,4 @@ function createApplication(config: AgentConfig, surroundings: ApplicationSurroun
     logger,
   };
   return source === "participant" ? createParticipantApplication(options) : createOpaqueApplication(options, source);
-}
-
-function statusOf(plane: DataPlane, application: Application): AgentStatus {
-  const { unreadyReason } = application;
-  return {
-    ready: unreadyReason === undefined,
-    reasons:
-      unreadyReason === undefined
-        ? []
-        : [{ code: "ApplicationNotReady", message: unreadyReason, processId: plane.driver.state.process }],
-    links: [...plane.driver.links.values()].map((link) => ({
-      linkId: link.id,
-      peerProcessId: link.peer.processId,
-      phase: link.connected ? "connected" : "broken",
-      openCalls: link.calls.size,
-      sent: link.lastSent,
-      received: link.receivedThrough,
-    })),
-    environment: plane.environment.peers(),
-  };
 }

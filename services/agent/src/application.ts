@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import type { Http2Client, Http2Server } from "@cutline/h2";
 import type { Logger } from "@cutline/runtime";
 import { BoundaryCut } from "./capture/boundary-cut.ts";
 import type { Cutter } from "./capture/cutter.ts";
@@ -10,7 +11,6 @@ import { Settlements } from "./capture/settlements.ts";
 import type { StateSource } from "./capture/state-source.ts";
 import type { CallEnd } from "./dataplane/call/call-end.ts";
 import type { ApplicationSide, DataPlane } from "./dataplane/data-plane.ts";
-import type { Http2Client, Http2Server } from "./dataplane/http2/port.ts";
 
 /** The application as its agent deals with it: how calls are handed over, and how it is captured. */
 export interface Application {

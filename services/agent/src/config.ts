@@ -1,4 +1,5 @@
-import { type ConfigOf, choice, defineConfig, integer, list, logLevels, text } from "@cutline/runtime";
+import { type ConfigOf, choice, defineConfig, integer, list, logLevels, text, tlsSettings } from "@cutline/runtime";
+import { readinessRules } from "./admin/readiness.ts";
 import { defaultCaptureLimits } from "./capture/limits.ts";
 import { defaultCallLimits } from "./dataplane/call/call-host.ts";
 import { defaultLinkLimits } from "./dataplane/link/link.ts";
@@ -58,6 +59,21 @@ export const agentConfig = defineConfig({
   linkAdvertisedHost: text("CUTLINE_LINK_ADVERTISED_HOST", {
     doc: "The host that other agents dial; not set: CUTLINE_LINK_HOST.",
   }),
+  adminHost: text("CUTLINE_ADMIN_HOST", {
+    default: "127.0.0.1",
+    doc: "Where the agent serves its own page: metrics, health, readiness, links, open calls. It asks for no password.",
+  }),
+  adminPort: integer("CUTLINE_ADMIN_PORT", { default: 15_000, max: 65_535, unit: "port", doc: "0: any free port." }),
+  readiness: choice("CUTLINE_READINESS", readinessRules, {
+    default: "serving",
+    doc: "What /readyz asks for: serving (this process can serve) or strict (every link and the coordinator are up, too).",
+  }),
+  spansUrl: text("CUTLINE_SPANS_URL", {
+    pattern: /https?:\/\/.+/,
+    patternDoc: "a URL with http or https",
+    doc: "Where spans of calls with a sampled traceparent go, as OTLP over HTTP with JSON (http://HOST:4318/v1/traces); not set: none are made.",
+  }),
+  ...tlsSettings,
   directoryWaitMs: integer("CUTLINE_DIRECTORY_WAIT_MS", {
     default: 2_000,
     unit: "ms",
@@ -118,6 +134,18 @@ export const agentConfig = defineConfig({
     default: link.openCallsMax,
     min: 1,
     doc: "Calls open on one link; more are answered RESOURCE_EXHAUSTED.",
+  }),
+  headerBytesMax: integer("CUTLINE_LINK_HEADER_BYTES_MAX", {
+    default: link.headerBytesMax,
+    min: 1_048_576,
+    unit: "bytes",
+    doc: "Header blocks of one link that are kept for the application; from half of it on calls are answered RESOURCE_EXHAUSTED.",
+  }),
+  inboundBytesMax: integer("CUTLINE_INBOUND_BYTES_MAX", {
+    default: link.inboundBytesMax,
+    min: 1_048_576,
+    unit: "bytes",
+    doc: "Kept for the application, of all links; beyond it senders get no credit and new calls RESOURCE_EXHAUSTED.",
   }),
   resumeTimeoutMs: integer("CUTLINE_LINK_RESUME_TIMEOUT_MS", {
     default: mesh.resumeTimeoutMs,

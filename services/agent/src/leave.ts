@@ -1,16 +1,24 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Http2Server } from "@cutline/h2";
 import type { CoordinatorClient } from "./control/coordinator-client.ts";
 import type { SnapshotDesk } from "./control/snapshot-desk.ts";
 import type { DataPlane } from "./dataplane/data-plane.ts";
 import type { FrontDoor } from "./dataplane/front-door.ts";
-import type { Http2Server } from "./dataplane/http2/port.ts";
+
+/** Where connections of one kind come in, and who serves them. */
+interface Entrance {
+  readonly door: FrontDoor;
+  readonly http2Server: Http2Server;
+}
 
 export interface LeaveOptions {
   readonly plane: DataPlane;
   readonly desk: SnapshotDesk;
   readonly client: CoordinatorClient;
-  readonly doors: readonly FrontDoor[];
-  readonly http2Servers: readonly Http2Server[];
+  /** For callers without an agent. */
+  readonly inbound: Entrance;
+  /** For the application. */
+  readonly outbound: Entrance;
   readonly graceMs: number;
   now(): number;
 }
@@ -18,16 +26,55 @@ export interface LeaveOptions {
 const pollMs = 20;
 /** Of the grace period, kept for saying goodbye. */
 const goodbyeMs = 500;
+/** Other agents have heard that this one leaves when no call has come from them for this long. */
+const quietMs = 300;
+/** Of the grace period, at most, before the application's own connections are told to end. */
+const incomingShare = 0.5;
 
-/** Stops accepting, lets open calls finish, hands over running cuts, and tells the coordinator. */
+/**
+ * Stops accepting calls to the application, hands over running cuts, tells the coordinator, and lets incoming calls
+ * finish. Only then are the application's connections told to end: until its handlers have done their work it may need
+ * calls of its own for it. What is open at the end of the grace period is cut.
+ */
 export async function leave(options: LeaveOptions): Promise<void> {
-  const { plane, desk, client, doors, http2Servers, graceMs, now } = options;
-  const deadlineMs = now() + Math.max(0, graceMs - goodbyeMs);
+  const { plane, desk, client, inbound, outbound, graceMs, now } = options;
+  const begunMs = now();
+  const deadlineMs = begunMs + Math.max(0, graceMs - goodbyeMs);
   const leftMs = () => Math.max(0, deadlineMs - now());
-  const closed = Promise.all([...doors, ...http2Servers].map((each) => each.close(leftMs())));
-  while (leftMs() > 0 && plane.driver.hasRunningCuts) await delay(Math.min(pollMs, leftMs()));
+  const until = async (isDone: () => boolean, untilMs = deadlineMs) => {
+    while (now() < untilMs && !isDone()) await delay(Math.min(pollMs, untilMs - now()));
+  };
+  const inboundClosed = close(inbound, leftMs());
+  await until(() => !plane.driver.hasRunningCuts);
   await desk.idle(leftMs());
   client.send({ $case: "leaving", value: {} });
-  while (leftMs() > 0 && plane.calls.openCalls > 0) await delay(Math.min(pollMs, leftMs()));
-  await closed;
+  let [seen, quietSinceMs] = [plane.calls.arrived, now()];
+  const isQuiet = () => {
+    if (plane.calls.arrived !== seen) [seen, quietSinceMs] = [plane.calls.arrived, now()];
+    const { incoming } = openCalls(plane);
+    return incoming === 0 && (plane.driver.links.size === 0 || now() - quietSinceMs >= quietMs);
+  };
+  await until(isQuiet, begunMs + (deadlineMs - begunMs) * incomingShare);
+  const outboundClosed = close(outbound, leftMs());
+  await until(() => {
+    const { incoming, outgoing } = openCalls(plane);
+    return incoming + outgoing === 0;
+  });
+  await Promise.all([inboundClosed, outboundClosed]);
+}
+
+async function close({ door, http2Server }: Entrance, graceMs: number): Promise<void> {
+  await Promise.all([door.close(graceMs), http2Server.close(graceMs)]);
+}
+
+/** Calls that are open over links, and incoming ones with callers without an agent. */
+function openCalls(plane: DataPlane): { readonly incoming: number; readonly outgoing: number } {
+  let [incoming, outgoing] = [plane.environment.openInbound, 0];
+  for (const link of plane.driver.links.values()) {
+    for (const { role } of link.calls.values()) {
+      if (role === "callee") incoming += 1;
+      else outgoing += 1;
+    }
+  }
+  return { incoming, outgoing };
 }

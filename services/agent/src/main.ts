@@ -1,6 +1,15 @@
-import { createLogger, describeError, loadConfig, renderConfigProblems, runUntilSignal } from "@cutline/runtime";
+import {
+  createLogger,
+  createMetrics,
+  describeError,
+  loadConfig,
+  openCredentials,
+  renderConfigProblems,
+  runUntilSignal,
+} from "@cutline/runtime";
 import { type Agent, createAgent } from "./app.ts";
 import { agentConfig } from "./config.ts";
+import { agentLabelSetsMax } from "./metrics/agent-metrics.ts";
 
 /** What a program says that was configured wrongly (sysexits.h, EX_CONFIG). */
 const exitBadConfig = 78;
@@ -18,7 +27,10 @@ for (const { variable, message } of warnings) logger.warn({ variable, reason: me
 
 let agent: Agent;
 try {
-  agent = createAgent(config, { logger });
+  const self = { kind: "process", processId: config.processId } as const;
+  const metrics = createMetrics({ nodeMetrics: true, labelSetsMax: agentLabelSetsMax });
+  const credentials = await openCredentials({ config, self, logger, metrics });
+  agent = createAgent(config, { logger, credentials, metrics });
 } catch (error) {
   process.stderr.write(`${describeError(error)}\n`);
   process.exit(exitBadConfig);

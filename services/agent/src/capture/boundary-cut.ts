@@ -1,9 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Http2Client, Http2Server } from "@cutline/h2";
 import type { SnapshotRef } from "@cutline/protocol";
 import { describeError } from "@cutline/runtime";
 import type { CallEnd } from "../dataplane/call/call-end.ts";
 import type { DataPlane } from "../dataplane/data-plane.ts";
-import type { Http2Client, Http2Server } from "../dataplane/http2/port.ts";
 import { abortError, untilAborted } from "./abort.ts";
 import { encodeUnanswered } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";

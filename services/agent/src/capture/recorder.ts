@@ -1,14 +1,13 @@
 import { FrameKind, RecordedFrame } from "@cutline/proto/snapshot";
 import { type SnapshotRef, snapshotKey } from "@cutline/protocol";
 import type { CallEnd } from "../dataplane/call/call-end.ts";
-import type { InboundFrame } from "../dataplane/call/inbound-queue.ts";
 import type { OutboundItem } from "../dataplane/call/outbound-queue.ts";
-import { FrameType } from "../dataplane/link/codec.ts";
+import { FrameType, unpin } from "../dataplane/link/codec.ts";
+import type { ArrivedFrame } from "../dataplane/link/frame.ts";
 import { decodeHeaders } from "../dataplane/link/headers.ts";
-import type { ArrivedFrame } from "../dataplane/link/link.ts";
 
 export interface KeptRecord {
-  readonly frame: ArrivedFrame | InboundFrame;
+  readonly frame: ArrivedFrame;
   readonly call: CallEnd | undefined;
 }
 
@@ -40,6 +39,7 @@ export class Recorder {
       const message = `the frames in flight exceed ${this.#recordedBytesMax} bytes, this agent's limit for recording`;
       return { outcome: "full", message };
     }
+    unpin(record.frame);
     let channels = this.#channels.get(key);
     if (channels === undefined) {
       channels = new Map();
@@ -59,8 +59,7 @@ export class Recorder {
     const messages = new Set<string>();
     const encoded = records.map(({ frame, call }) => {
       const forward = call?.role === "callee";
-      const located = "role" in frame ? frame : undefined;
-      const messageIndex = located?.role.part === "message" ? located.role.index : 0;
+      const messageIndex = frame.role.part === "message" ? frame.role.index : 0;
       if (frame.type === FrameType.message) messages.add(`${frame.callId}/${forward}/${messageIndex}`);
       return encodeRecord({
         number: frame.number,
@@ -69,8 +68,8 @@ export class Recorder {
         method: call?.method ?? "",
         payload: frame.payload,
         messageIndex,
-        offsetBytes: located?.offsetBytes ?? 0,
-        messageBytes: located?.messageBytes ?? 0,
+        offsetBytes: frame.offsetBytes,
+        messageBytes: frame.messageBytes,
         forward,
       });
     });

@@ -5,7 +5,7 @@ import {
   type CoordinatorMessage,
   type Welcome,
 } from "@cutline/proto/control";
-import { type ClientDuplexStream, credentials, type StatusObject, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, type ClientDuplexStream, type StatusObject, status } from "@grpc/grpc-js";
 import type { ControlLimits } from "./limits.ts";
 
 export interface AttachmentEnd {
@@ -40,11 +40,16 @@ export class Attachment {
   #phase: "greeting" | "welcomed" | "finishing" = "greeting";
   #welcomed = false;
 
-  /** Throws when `address` is no gRPC target. */
-  constructor(address: string, hello: AgentHello, limits: ControlLimits, events: AttachmentEvents) {
+  /** Throws when the address is no gRPC target. */
+  constructor(
+    { address, credentials }: { readonly address: string; readonly credentials: ChannelCredentials },
+    hello: AgentHello,
+    limits: ControlLimits,
+    events: AttachmentEvents,
+  ) {
     this.#limits = limits;
     this.#events = events;
-    this.rpc = new ControlClient(address, credentials.createInsecure(), {
+    this.rpc = new ControlClient(address, credentials, {
       // Repeating is done here, where it is known what may be repeated.
       "grpc.enable_retries": 0,
       "grpc.enable_channelz": 0,

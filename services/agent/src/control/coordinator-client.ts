@@ -12,6 +12,7 @@ import { status } from "@grpc/grpc-js";
 import { Attachment, type AttachmentEnd } from "./attachment.ts";
 import { Backoff } from "./backoff.ts";
 import { type ControlLimits, controlProtocolVersion } from "./limits.ts";
+import { type CoordinatorSecurity, channelCredentials } from "./mesh-credentials.ts";
 import type { UploadPart } from "./upload.ts";
 import { type Connection, Uploader, type UploadOutcome } from "./uploader.ts";
 import { WaitList } from "./wait-list.ts";
@@ -30,6 +31,8 @@ export interface ControlEvents {
 export interface CoordinatorClientOptions {
   /** host:port. */
   readonly address: string;
+  /** Mutual TLS. Absent: plain TCP. */
+  readonly security?: CoordinatorSecurity;
   /** Asked anew for every attach. */
   readonly hello: () => AgentHello;
   readonly events: ControlEvents;
@@ -73,6 +76,11 @@ export class CoordinatorClient {
     return this.#refusal;
   }
 
+  /** Why it is not attached, where that is known. */
+  get failure(): string | undefined {
+    return this.#refusal ?? this.#failure;
+  }
+
   /**
    * `sent`: in order behind everything sent before; it is lost when the stream breaks, and the owner repeats it after
    * the next welcome. After `leaving` the client does not attach again.
@@ -112,9 +120,11 @@ export class CoordinatorClient {
 
   /** From dialling to the end of the stream. */
   async #attach(): Promise<AttachmentEnd> {
-    const { address, hello, limits } = this.#options;
+    const { address, hello, limits, security } = this.#options;
     try {
-      const attachment = new Attachment(address, hello(), limits, {
+      // Made anew each time: certificates may have been replaced.
+      const credentials = channelCredentials(security, limits.handshakeTimeoutMs);
+      const attachment = new Attachment({ address, credentials }, hello(), limits, {
         onWelcome: (welcome) => this.#welcomed(attachment, welcome),
         onMessage: (body) => this.#received(body),
       });
@@ -160,6 +170,7 @@ export class CoordinatorClient {
     const { events, logger, address } = this.#options;
     const reason = `${status[end.code]}: ${end.details}`;
     if (end.welcomed) {
+      this.#failure = reason;
       logger.warn({ address, reason }, "the coordinator is lost");
       events.onDetached(reason);
       return;
@@ -186,7 +197,14 @@ export class CoordinatorClient {
   }
 }
 
+const refusals: ReadonlySet<status> = new Set([
+  status.FAILED_PRECONDITION,
+  status.INVALID_ARGUMENT,
+  status.UNAUTHENTICATED,
+  status.PERMISSION_DENIED,
+]);
+
 /** Not to be mended by trying again soon: somebody must upgrade or set something. */
 function isRefusal({ code, welcomed }: AttachmentEnd): boolean {
-  return !welcomed && (code === status.FAILED_PRECONDITION || code === status.INVALID_ARGUMENT);
+  return !welcomed && refusals.has(code);
 }

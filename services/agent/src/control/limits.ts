@@ -10,6 +10,8 @@ export interface ControlLimits {
   readonly retryMaxMs: number;
   /** From dialling to the welcome. Default 5 s. */
   readonly attachTimeoutMs: number;
+  /** Of the TLS handshake with the coordinator, within the time of attaching. Default 4 s. */
+  readonly handshakeTimeoutMs: number;
   /** Heartbeats without a word until the coordinator is given up and dialled again. Default 4. */
   readonly heartbeatsMissedMax: number;
   /** Messages that wait for a coordinator that does not read; beyond it the stream is given up. Default 10,000. */
@@ -38,6 +40,7 @@ export const defaultControlLimits: ControlLimits = {
   retryMinMs: 50,
   retryMaxMs: 2_000,
   attachTimeoutMs: 5_000,
+  handshakeTimeoutMs: 4_000,
   heartbeatsMissedMax: 4,
   queuedMessagesMax: 10_000,
   messageBytesMax: 16 * 1024 * 1024,

@@ -78,7 +78,7 @@ export class Calls {
   }
 
   /** Of those that have an id of the application's; {@link Link.calls} are all. */
-  get openNamedCalls(): number {
+  get openCalls(): number {
     return this.#incoming.size + this.#outgoing.size;
   }
 

@@ -5,6 +5,7 @@ import { InboundQueue } from "../../src/dataplane/call/inbound-queue.ts";
 import { type OutboundItem, OutboundQueue } from "../../src/dataplane/call/outbound-queue.ts";
 import { covers, everything, type FrameRole, nothingYet, type Position } from "../../src/dataplane/call/position.ts";
 import { FrameFlag, FrameType } from "../../src/dataplane/link/codec.ts";
+import { ArrivedFrame } from "../../src/dataplane/link/frame.ts";
 import { encodeHeaders } from "../../src/dataplane/link/headers.ts";
 
 const block = encodeHeaders([":path", "/a.B/C"]);
@@ -89,7 +90,9 @@ describe("inbound queue", () => {
         const append = (type: number, role: FrameRole, endOfMessage: boolean, payload: Buffer) => {
           number += 1;
           const flags = endOfMessage ? FrameFlag.endOfMessage : 0;
-          assert.deepEqual(queue.append({ type, flags, number, callId: 1, payload }).role, role);
+          const frame = new ArrivedFrame(type, flags, number, 1, payload);
+          queue.append(frame);
+          assert.deepEqual(frame.role, role);
           model.waiting.push({ number, role, endOfMessage, bytes: payload.length });
         };
         for (const action of actions) {
@@ -154,7 +157,7 @@ describe("inbound queue", () => {
     const queue = new InboundQueue();
     for (let number = 1; number <= 100; number += 1) {
       const flags = number >= 80 ? FrameFlag.endOfMessage : 0;
-      queue.append({ type: FrameType.message, flags, number, callId: 1, payload: Buffer.alloc(9) });
+      queue.append(new ArrivedFrame(FrameType.message, flags, number, 1, Buffer.alloc(9)));
     }
     for (let i = 0; i < 80; i += 1) queue.advance();
     let taken = 0;
@@ -167,15 +170,10 @@ describe("inbound queue", () => {
   it("places pieces in their messages", () => {
     const queue = new InboundQueue();
     const first = Buffer.from([0, 0, 0, 0, 7, 1, 2]);
-    const pieces = [first, Buffer.alloc(5), Buffer.from([0, 0, 0, 0, 0])].map((payload, i) =>
-      queue.append({
-        type: FrameType.message,
-        flags: i === 0 ? 0 : FrameFlag.endOfMessage,
-        number: i + 1,
-        callId: 1,
-        payload,
-      }),
+    const pieces = [first, Buffer.alloc(5), Buffer.from([0, 0, 0, 0, 0])].map(
+      (payload, i) => new ArrivedFrame(FrameType.message, i === 0 ? 0 : FrameFlag.endOfMessage, i + 1, 1, payload),
     );
+    for (const piece of pieces) queue.append(piece);
     assert.deepEqual(
       pieces.map(({ offsetBytes, messageBytes, role }) => [offsetBytes, messageBytes, role]),
       [
@@ -191,7 +189,7 @@ describe("inbound queue", () => {
     const piecesMax = 200_000;
     for (let number = 1; number <= piecesMax; number += 1) {
       const flags = number === piecesMax ? FrameFlag.endOfMessage : 0;
-      queue.append({ type: FrameType.message, flags, number, callId: 1, payload: Buffer.from([0]) });
+      queue.append(new ArrivedFrame(FrameType.message, flags, number, 1, Buffer.from([0])));
       queue.advance();
       queue.takeHanded(() => {});
     }

@@ -37,6 +37,7 @@ async function testDesk(t: TestContext, limits: Partial<ControlLimits> = {}): Pr
     environment: () => [{ authority: "rates:443", direction: "outbound", calls: 3, openCalls: 1 }],
     limits: { ...defaultControlLimits, ...limits },
     logger: silentLogger,
+    now: () => performance.now(),
     onGivenUp: ({ snapshotId }, code, message) => givenUp.push(`${snapshotId} ${code}: ${message}`),
     onExpired: (one) => expired.push(one),
   });

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { methods, startGrpcServer, until } from "@cutline/h2/testing";
 import * as grpc from "@grpc/grpc-js";
-import { until } from "../http2/adapters.ts";
-import { methods, startGrpcServer } from "../http2/grpc-service.ts";
 import { authorityOf, dialThrough, directoryOf, introduce, startProcess } from "./processes.ts";
 
 const testTimeoutMs = 30_000;

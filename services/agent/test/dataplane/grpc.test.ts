@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import {
+  type GrpcServer,
+  methods,
+  type Outcome,
+  openGrpcClient,
+  scenarios,
+  startGrpcServer,
+  until,
+} from "@cutline/h2/testing";
 import * as grpc from "@grpc/grpc-js";
-import { until } from "../http2/adapters.ts";
-import { type Outcome, scenarios } from "../http2/grpc-scenarios.ts";
-import { type GrpcServer, methods, openGrpcClient, startGrpcServer } from "../http2/grpc-service.ts";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "./processes.ts";
 
 /** A call that hangs is a failure, not a wait. */

@@ -1,14 +1,13 @@
+import type { AcceptedConnection, CallStream, Http2Client } from "@cutline/h2";
+import { createLeanClient, createLeanServer } from "@cutline/h2";
 import type { Directory } from "@cutline/proto/control";
 import type { ChannelFacts, CutFacts, CutTrigger, SnapshotRef } from "@cutline/protocol";
-import type { LogFields, Logger } from "@cutline/runtime";
+import { type LogFields, type Logger, RefusalLog, type TlsCredentials } from "@cutline/runtime";
 import * as grpc from "@grpc/grpc-js";
 import { Recorder } from "../../src/capture/recorder.ts";
 import { type CallLimits, defaultCallLimits } from "../../src/dataplane/call/call-host.ts";
 import { type ApplicationSide, DataPlane } from "../../src/dataplane/data-plane.ts";
 import { createFrontDoor } from "../../src/dataplane/front-door.ts";
-import { createNodeHttp2Client } from "../../src/dataplane/http2/node-http2-client.ts";
-import { createNodeHttp2Server } from "../../src/dataplane/http2/node-http2-server.ts";
-import type { AcceptedConnection, CallStream, Http2Client } from "../../src/dataplane/http2/port.ts";
 import { headerValue } from "../../src/dataplane/link/headers.ts";
 import { defaultLinkLimits, type Link, type LinkLimits } from "../../src/dataplane/link/link.ts";
 import { defaultMeshLimits, type MeshLimits } from "../../src/dataplane/link/mesh.ts";
@@ -37,6 +36,8 @@ export interface ProcessOptions {
   readonly callLimits?: Partial<CallLimits>;
   readonly linkLimits?: Partial<LinkLimits>;
   readonly meshLimits?: Partial<MeshLimits>;
+  /** Default: plain TCP. */
+  readonly credentials?: TlsCredentials;
   readonly recordedBytesMax?: number;
   readonly confirmsReceipt?: boolean;
   /** Sees the bytes handed to the application, by the path of their call and `request` or `answer`. */
@@ -68,7 +69,7 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
   const log: LogLine[] = [];
   const reports: Reports = { captures: [], cuts: [], channels: [], failures: [] };
   const recorder = new Recorder(options.recordedBytesMax ?? 256 * 1024 * 1024);
-  const plainClient = createNodeHttp2Client({ host: "127.0.0.1", port: options.applicationPort || noAddress });
+  const plainClient = createLeanClient({ host: "127.0.0.1", port: options.applicationPort || noAddress });
   const applicationClient = options.onHanded === undefined ? plainClient : tapClient(plainClient, options.onHanded);
   const application = { ready: true, error: undefined as string | undefined };
   const side: ApplicationSide = {
@@ -91,6 +92,10 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
       callLimits: { ...defaultCallLimits, ...options.callLimits },
       linkLimits: { ...defaultLinkLimits, ...options.linkLimits },
       meshLimits: { ...defaultMeshLimits, retryMinMs: 5, ...options.meshLimits },
+      security: {
+        credentials: options.credentials,
+        refusals: new RefusalLog({ logger: listLogger(log), now: () => performance.now() }),
+      },
       recorder,
       applicationClient,
       environmentClient: () => undefined,
@@ -110,7 +115,7 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
     },
   );
   const linkPort = (await dataPlane.mesh.listen("127.0.0.1", 0)).port;
-  const http2Server = createNodeHttp2Server();
+  const http2Server = createLeanServer();
   const door = createFrontDoor({
     http2Server,
     onConnection: (target) => {

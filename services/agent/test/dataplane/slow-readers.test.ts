@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { ClientHttp2Session, ClientHttp2Stream, ServerHttp2Stream } from "node:http2";
 import { describe, it } from "node:test";
-import { requestHeaders, until } from "../http2/adapters.ts";
-import { rawAnswer, rawClient, rawServer } from "../http2/raw-peers.ts";
+import { rawAnswer, rawClient, rawServer, requestHeaders, until } from "@cutline/h2/testing";
 import { authorityOf, introduce, startProcess, type TestProcess } from "./processes.ts";
 
 interface Pair {

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { type GrpcServer, methods, startGrpcServer, until } from "@cutline/h2/testing";
 import { checkCertificate, type SnapshotRef } from "@cutline/protocol";
 import * as grpc from "@grpc/grpc-js";
-import { until } from "../http2/adapters.ts";
-import { type GrpcServer, methods, startGrpcServer } from "../http2/grpc-service.ts";
 import { evidenceOf, isComplete, recordedFrames } from "./global-state.ts";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "./processes.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { until } from "@cutline/h2/testing";
 import { checkCertificate, type SnapshotRef, snapshotKey } from "@cutline/protocol";
 import * as grpc from "@grpc/grpc-js";
 import { GrpcSplitter } from "../../src/dataplane/call/splitter.ts";
 import { FrameFlag, FrameType } from "../../src/dataplane/link/codec.ts";
-import { until } from "../http2/adapters.ts";
 import { evidenceOf, isComplete, recordedFrames, wholeMessages } from "./global-state.ts";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "./processes.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";

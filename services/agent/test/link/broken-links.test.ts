@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { type GrpcServer, methods, startGrpcServer, until } from "@cutline/h2/testing";
 import * as grpc from "@grpc/grpc-js";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "../dataplane/processes.ts";
 import { startTcpProxy, type TcpProxy } from "../dataplane/tcp-proxy.ts";
-import { until } from "../http2/adapters.ts";
-import { type GrpcServer, methods, startGrpcServer } from "../http2/grpc-service.ts";
 
 const testTimeoutMs = 60_000;
 

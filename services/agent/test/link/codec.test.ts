@@ -155,6 +155,16 @@ describe("header blocks", () => {
     assert.throws(() => decodeHeaders(Buffer.concat([block, Buffer.alloc(1)])), FrameError);
   });
 
+  it("are refused beyond 256 KiB, however well they add up", () => {
+    const bytesMax = 256 * 1024;
+    const overheadBytes = encodeHeaders(["x", ""]).length;
+    const most = encodeHeaders(["x", "v".repeat(bytesMax - overheadBytes)]);
+    assert.equal(most.length, bytesMax);
+    assert.equal(decodeHeaders(most)[1]?.length, bytesMax - overheadBytes);
+    const more = encodeHeaders(["x", "v".repeat(bytesMax - overheadBytes + 1)]);
+    assert.throws(() => decodeHeaders(more), /a header block of 262145 bytes exceeds 262144/);
+  });
+
   it("throw nothing but FrameError for any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { methods, requestHeaders, startGrpcServer, until } from "@cutline/h2/testing";
 import { Marker } from "@cutline/proto/link";
 import * as grpc from "@grpc/grpc-js";
 import { encodeFrameHeader, FrameFlag, FrameType, framePayloadBytesMax } from "../../src/dataplane/link/codec.ts";
@@ -12,8 +13,6 @@ import {
   startProcess,
   type TestProcess,
 } from "../dataplane/processes.ts";
-import { requestHeaders, until } from "../http2/adapters.ts";
-import { methods, startGrpcServer } from "../http2/grpc-service.ts";
 import { dialRaw, helloTo, linkRaw, type RawAgent, refusalOf } from "./raw-agent.ts";
 
 const testTimeoutMs = 30_000;
@@ -213,6 +212,11 @@ const offences: readonly { name: string; gaveUp: boolean; commit(raw: RawAgent):
     name: "a garbled header block",
     gaveUp: true,
     commit: (raw) => raw.send(FrameType.open, 1, 1, Buffer.alloc(9, 0xee)),
+  },
+  {
+    name: "a header block above the limit",
+    gaveUp: true,
+    commit: (raw) => raw.send(FrameType.open, 1, 1, encodeHeaders([":path", "/a.B/C", "x", "h".repeat(256 * 1024)])),
   },
   { name: "a garbled marker", gaveUp: true, commit: (raw) => raw.send(FrameType.marker, 1, 0, Buffer.alloc(9, 0xee)) },
   { name: "a marker of no snapshot", gaveUp: true, commit: (raw) => raw.send(FrameType.marker, 1, 0) },

@@ -1,9 +1,9 @@
 import { connect, type Socket } from "node:net";
+import { until } from "@cutline/h2/testing";
 import { LinkHello, LinkRefusal, LinkWelcome } from "@cutline/proto/link";
+import { linkProtocolVersion } from "@cutline/protocol";
 import { encodeFrameHeader, FrameDecoder, FrameType } from "../../src/dataplane/link/codec.ts";
-import { linkProtocolVersion } from "../../src/dataplane/link/mesh.ts";
 import type { TestProcess } from "../dataplane/processes.ts";
-import { until } from "../http2/adapters.ts";
 
 export interface SeenFrame {
   readonly type: number;

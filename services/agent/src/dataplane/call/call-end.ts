@@ -511,7 +511,7 @@ export class CallEnd implements CallEvents {
 
   #refuseWith(reason: string): void {
     if (this.role === "callee") {
-      this.#host.onCancelled(this);
+      if (this.isInProcess) this.#host.onCancelled(this);
       this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
       this.#stream?.reset(ResetCode.cancel);
       return;

@@ -13,7 +13,7 @@ export interface CallLimits {
   readonly windowBytes: number;
   /** Whole messages kept for one call because the application may not have received them. Default 4 MiB. */
   readonly keptBytesMax: number;
-  /** Read from the application and waiting for credit before its stream is paused. Default 256 KiB. */
+  /** Read from the application and waiting for credit, with 128 bytes for each piece, before its stream is paused. Default 256 KiB. */
   readonly waitingBytesMax: number;
   /** Largest message, without its prefix. Default 64 MiB. */
   readonly messageBytesMax: number;

@@ -11,6 +11,9 @@ export interface OutboundItem {
   readonly messageBytes: number;
 }
 
+/** An item costs so much beside its payload. */
+const itemBytes = 128;
+
 /** What one call's application has sent and the link has not taken yet, in order. */
 export class OutboundQueue {
   #items: OutboundItem[] = [];
@@ -65,6 +68,11 @@ export class OutboundQueue {
     this.#items = [];
     this.#head = 0;
     this.#bytes = 0;
+  }
+
+  /** What keeping them costs, at least. */
+  get heldBytes(): number {
+    return this.#bytes + (this.#items.length - this.#head) * itemBytes;
   }
 
   get isEmpty(): boolean {

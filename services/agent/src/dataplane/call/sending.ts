@@ -171,7 +171,7 @@ export class Sending {
 
   #paceReading(): void {
     const { host, setReading } = this.#options;
-    const full = this.queue.bytes >= host.limits.waitingBytesMax;
+    const full = this.queue.heldBytes >= host.limits.waitingBytesMax;
     if (full === this.#paused) return;
     // While a cut waits for this call, it is read whatever waits.
     if (full && !this.hasReadTarget) return;

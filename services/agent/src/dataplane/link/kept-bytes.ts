@@ -1,7 +1,10 @@
 import { FrameType } from "./codec.ts";
 import type { ArrivedFrame } from "./frame.ts";
 
-/** What came over all links of one agent and is kept for its application: message bytes and header blocks. */
+/** A frame costs so much beside its payload: one of its own objects and buffer, which for small messages is most of it. */
+const frameBytes = 512;
+
+/** What came over all links of one agent and is kept for its application: messages, header blocks, and what keeping each costs. */
 export class InboundMemory {
   readonly bytesMax: number;
   #bytes = 0;
@@ -64,14 +67,14 @@ export class KeptBytes {
     const { length } = payload;
     this.bytes += length;
     if (type !== FrameType.message) this.headerBytes += length;
-    this.#memory.add(length);
+    this.#memory.add(length + frameBytes);
   }
 
   remove({ type, payload }: ArrivedFrame): void {
     const { length } = payload;
     this.bytes -= length;
     if (type !== FrameType.message) this.headerBytes -= length;
-    this.#memory.remove(length);
+    this.#memory.remove(length + frameBytes);
   }
 
   /** Why no more of the frame's kind may be kept, if so; snapshots that hold frames back give way first. */

@@ -88,6 +88,8 @@ export function channelIds(identity: LinkIdentity): { outgoing: string; incoming
 }
 
 const nothing = Buffer.alloc(0);
+/** What a frame costs that is kept until it is acknowledged, beside its payload: most of it is not its 16 bytes of header. */
+const keptFrameBytes = 128;
 /** Read since frames were last looked through for those that keep a whole read. */
 const pinnedBytesMax = 8 * 1024 * 1024;
 const callIdMax = 2 ** 31 - 1;
@@ -369,7 +371,7 @@ export class Link {
       output === undefined
         ? unsentFrame(type, flags, number, callId, payload)
         : output.frame(type, flags, number, callId, payload);
-    this.#sender.keep(number, frameHeaderBytes + payload.length, sent);
+    this.#sender.keep(number, keptFrameBytes + payload.length, sent);
   }
 
   #control(type: number, number: number, callId: number, payload: Uint8Array = nothing): void {

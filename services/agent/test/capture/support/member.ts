@@ -1,3 +1,4 @@
+import { createLeanClient, createLeanServer } from "@cutline/h2";
 import { type ChannelFacts, type CutFacts, type SnapshotRef, snapshotKey } from "@cutline/protocol";
 import type { LogFields, Logger } from "@cutline/runtime";
 import { type Application, createOpaqueApplication, createParticipantApplication } from "../../../src/application.ts";
@@ -10,8 +11,6 @@ import type { StateSource } from "../../../src/capture/state-source.ts";
 import { type CallLimits, defaultCallLimits } from "../../../src/dataplane/call/call-host.ts";
 import { DataPlane } from "../../../src/dataplane/data-plane.ts";
 import { createFrontDoor } from "../../../src/dataplane/front-door.ts";
-import { createNodeHttp2Client } from "../../../src/dataplane/http2/node-http2-client.ts";
-import { createNodeHttp2Server } from "../../../src/dataplane/http2/node-http2-server.ts";
 import { defaultLinkLimits } from "../../../src/dataplane/link/link.ts";
 import { defaultMeshLimits } from "../../../src/dataplane/link/mesh.ts";
 
@@ -69,13 +68,13 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     return known;
   };
   const recorder = new Recorder(limits.recordedBytesMax);
-  const applicationClient = createNodeHttp2Client({
+  const applicationClient = createLeanClient({
     host: "127.0.0.1",
     port: applicationPort,
     limits: { streamWindowBytes: 256 * 1024 },
   });
-  const outboundServer = createNodeHttp2Server({ streamWindowBytes: 256 * 1024 });
-  const inboundServer = createNodeHttp2Server({ streamWindowBytes: 256 * 1024 });
+  const outboundServer = createLeanServer({ streamWindowBytes: 256 * 1024 });
+  const inboundServer = createLeanServer({ streamWindowBytes: 256 * 1024 });
   const applicationOptions = {
     processId: id,
     incarnation: `${id}-1`,

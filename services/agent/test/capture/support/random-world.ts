@@ -70,6 +70,10 @@ export async function runRandomWorld(options: RandomWorldOptions): Promise<Rando
     kept: [],
     log: [],
   };
+  // What an opaque application's library holds back while it connects nobody outside can see.
+  for (const [i, application] of applications.entries()) {
+    await Promise.all(ids.filter((_, k) => k !== i).map((to) => connected(application, to)));
+  }
   const keys: CallKeys = new Map();
   const open = new Set<string>();
   const endMs = performance.now() + trafficMs;
@@ -142,6 +146,14 @@ export async function runRandomWorld(options: RandomWorldOptions): Promise<Rando
     for (const proxy of proxies) await proxy.close();
   }
 }
+
+function connected({ dial }: LedgerApplication, to: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    dial(to).waitForReady(Date.now() + connectTimeoutMs, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+const connectTimeoutMs = 20_000;
 
 function portOf(proxy: TcpProxy | undefined): number {
   return Number(proxy?.address.split(":")[1]);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentHello, UploadHeader } from "@cutline/proto/control";
-import { createLogger } from "@cutline/runtime";
+import { createLogger, RefusalLog, type TlsCredentials } from "@cutline/runtime";
+import type { ServerCredentials } from "@grpc/grpc-js";
 import { type ControlEvents, CoordinatorClient } from "../../../src/control/coordinator-client.ts";
 import { type ControlLimits, controlProtocolVersion, defaultControlLimits } from "../../../src/control/limits.ts";
 import { TestCoordinator } from "./coordinator.ts";
@@ -38,13 +39,21 @@ export async function testAgent(
   t: TestContext,
   limits: Partial<ControlLimits> = {},
   owner: Partial<ControlEvents> & { hello?: () => Partial<AgentHello> } = {},
+  tls: { readonly agent?: TlsCredentials; readonly coordinator?: ServerCredentials } = {},
 ): Promise<TestAgent> {
   const coordinator = new TestCoordinator();
-  await coordinator.start();
+  await coordinator.start(tls.coordinator);
   const events: string[] = [];
   const lines: Record<string, unknown>[] = [];
+  const logger = createLogger({
+    service: "test",
+    level: "debug",
+    destination: { write: (line: string) => lines.push(JSON.parse(line)) },
+  });
+  const refusals = new RefusalLog({ logger, now: () => performance.now() });
   const client = new CoordinatorClient({
     address: coordinator.address,
+    ...(tls.agent === undefined ? {} : { security: { credentials: tls.agent, refusals } }),
     hello: () => ({
       ...self,
       protocolVersion: controlProtocolVersion,
@@ -67,11 +76,7 @@ export async function testAgent(
       onDetached: (reason) => events.push(`detached ${reason}`),
     },
     limits: { ...quick, ...limits },
-    logger: createLogger({
-      service: "test",
-      level: "debug",
-      destination: { write: (line: string) => lines.push(JSON.parse(line)) },
-    }),
+    logger,
     now: () => performance.now(),
   });
   t.after(async () => {

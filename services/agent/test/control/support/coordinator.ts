@@ -70,7 +70,7 @@ export class TestCoordinator {
   }
 
   /** Started again, it has the same address. */
-  async start(): Promise<void> {
+  async start(credentials = ServerCredentials.createInsecure()): Promise<void> {
     // With channelz: without it, grpc-js 1.14 does not know its connections, and forceShutdown() leaves them open.
     const server = new Server();
     const handlers: ControlServer = {
@@ -101,7 +101,7 @@ export class TestCoordinator {
     };
     server.addService(ControlService, handlers);
     this.#port = await new Promise((resolve, reject) => {
-      server.bindAsync(this.address, ServerCredentials.createInsecure(), (error, port) => {
+      server.bindAsync(this.address, credentials, (error, port) => {
         if (error === null) resolve(port);
         else reject(error);
       });

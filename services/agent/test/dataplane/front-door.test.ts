@@ -2,6 +2,18 @@ import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
+import type { Http2Client, Http2Server } from "@cutline/h2";
+import { createLeanClient, createLeanServer } from "@cutline/h2";
+import {
+  type GrpcServer,
+  methods,
+  passThrough,
+  rawAnswer,
+  rawServer,
+  requestHeaders,
+  startGrpcServer,
+  until,
+} from "@cutline/h2/testing";
 import { silentLogger } from "@cutline/runtime";
 import * as grpc from "@grpc/grpc-js";
 import type { ConnectTarget } from "../../src/dataplane/connect-request.ts";
@@ -11,12 +23,6 @@ import {
   type FrontDoorLimits,
   type TunnelDecision,
 } from "../../src/dataplane/front-door.ts";
-import { createNodeHttp2Client } from "../../src/dataplane/http2/node-http2-client.ts";
-import { createNodeHttp2Server } from "../../src/dataplane/http2/node-http2-server.ts";
-import type { Http2Client, Http2Server } from "../../src/dataplane/http2/port.ts";
-import { passThrough, requestHeaders, until } from "./adapters.ts";
-import { type GrpcServer, methods, startGrpcServer } from "./grpc-service.ts";
-import { rawAnswer, rawServer } from "./raw-peers.ts";
 
 interface House {
   readonly port: number;
@@ -34,7 +40,7 @@ interface HouseOptions {
 }
 
 async function withDoor(options: HouseOptions, test: (house: House) => Promise<void>): Promise<void> {
-  const http2Server = createNodeHttp2Server();
+  const http2Server = createLeanServer();
   const targets: (string | undefined)[] = [];
   const tunnels: string[] = [];
   let closed = 0;
@@ -163,7 +169,7 @@ describe("front door: gRPC through grpc_proxy", () => {
   after(() => server.stop());
 
   it("takes in a grpc-js client with its target", async () => {
-    const far = createNodeHttp2Client({ host: "127.0.0.1", port: server.port });
+    const far = createLeanClient({ host: "127.0.0.1", port: server.port });
     await withDoor({ client: far }, async ({ port, targets, tunnels }) => {
       process.env.grpc_proxy = `http://127.0.0.1:${port}`;
       const client = new grpc.Client("bank-1.bank.svc:50051", grpc.credentials.createInsecure(), {
@@ -343,7 +349,7 @@ describe("front door: everything else", () => {
   it("says which address it cannot listen on", async () => {
     const taken = await rawServer();
     const door = createFrontDoor({
-      http2Server: createNodeHttp2Server(),
+      http2Server: createLeanServer(),
       logger: silentLogger,
       onConnection: () => {
         throw new Error("nobody connects");

@@ -12,7 +12,8 @@ export class EffectLine<Effect> {
   }
 
   add(effects: readonly Effect[]): void {
-    this.#waiting.push(...effects);
+    // One by one: as arguments, a hundred thousand of them would not fit the stack.
+    for (const effect of effects) this.#waiting.push(effect);
     if (this.#performing) return;
     this.#performing = true;
     try {

@@ -29,6 +29,8 @@ const recoveryMs = 2_600;
 export function generate(seed: number): Plan {
   const random = new Random(seed).stream("plan");
   const calm = random.happens(0.15);
+  // In these, processes crash and leave in the middle of snapshots, more often than not.
+  const isNearSnapshots = seed % 24 === 0;
   const share = random.pick([0.12, 0.3, 0.6]) ?? 0.3;
   const kinds = new Set<FaultKind>(calm ? [] : faultKinds.filter(() => random.happens(share)));
   const count = random.happens(0.75) ? random.between(2, 5) : random.between(2, 12);
@@ -48,7 +50,9 @@ export function generate(seed: number): Plan {
   const traffic = drawTraffic(random, processes, lanes, activeMs);
   const hiccup = calm && random.happens(0.4);
   const snapshots = drawSnapshots(random, processes, activeMs, calm, hiccup);
-  const faults = [...kinds].flatMap((kind) => drawFaults(random, kind, processes, lanes, snapshots, activeMs));
+  const faults = [...kinds].flatMap((kind) =>
+    drawFaults(random, kind, processes, lanes, snapshots, activeMs, isNearSnapshots),
+  );
   const probeAtMs = 200 + activeMs + recoveryMs;
   const probe: Action[] = [
     ...drawTraffic(random, processes, lanes, 60)
@@ -164,12 +168,13 @@ function drawFaults(
   lanes: readonly Lane[],
   snapshots: readonly Action[],
   activeMs: number,
+  isNearSnapshots: boolean,
 ): Action[] {
   const at = () => 120 + random.below(activeMs);
   const several = (max: number, one: () => Action | undefined): Action[] =>
     Array.from({ length: random.between(1, max) }, one).filter((action) => action !== undefined);
-  /** In the middle of one, more likely than not. */
-  const atSnapshot = () => (random.pick(snapshots)?.atMs ?? at()) + random.below(120);
+  const nearSnapshot = () => (random.pick(snapshots)?.atMs ?? at()) + random.below(120);
+  const atOrNearSnapshot = () => (isNearSnapshots && random.happens(0.5) ? nearSnapshot() : at());
   const lane = () => random.pick(lanes)?.id ?? "";
   if (lanes.length === 0 && (kind === "cutLane" || kind === "laneDown" || kind === "laneDirty")) return [];
   const process = () => random.pick(processes)?.id ?? "";
@@ -202,12 +207,12 @@ function drawFaults(
     case "crash":
       return several(2, () => ({
         type: "crash",
-        atMs: random.happens(0.5) ? atSnapshot() : at(),
+        atMs: atOrNearSnapshot(),
         process: process(),
         restartAfterMs: random.happens(0.7) ? random.between(10, 700) : undefined,
       }));
     case "leave":
-      return several(2, () => ({ type: "leave", atMs: random.happens(0.5) ? atSnapshot() : at(), process: process() }));
+      return several(2, () => ({ type: "leave", atMs: atOrNearSnapshot(), process: process() }));
     case "dropControl":
       return several(5, () => {
         const forMs = random.happens(0.4) ? random.between(200, 900) : 0;

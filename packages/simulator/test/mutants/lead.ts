@@ -26,8 +26,8 @@ export const leadMutants: readonly Mutant[] = [
     name: "lead-adopts-what-has-ended",
     breaks: "I9: what has ended is taken over",
     file: lead,
-    find: "!isLastPhase(phase) && !this.isLive(spec.id)",
-    put: "!this.isLive(spec.id)",
+    find: "!isLastPhase(phase) && !this.isLive(spec.id) && !search.ended.has(spec.id)",
+    put: 'phase !== "" && !this.isLive(spec.id)',
   },
   {
     name: "lead-does-not-settle",

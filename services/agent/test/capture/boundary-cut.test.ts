@@ -5,7 +5,7 @@ import * as grpc from "@grpc/grpc-js";
 import { ledgerService, metadataOf } from "./support/application.ts";
 import { judge } from "./support/global-state.ts";
 import { runTraffic, seeded } from "./support/traffic.ts";
-import { endSnapshot, keptCalls, snapshot, startWorld, until, type World } from "./support/world.ts";
+import { connectAll, endSnapshot, keptCalls, snapshot, startWorld, until, type World } from "./support/world.ts";
 
 const timeout = 40_000;
 const trafficMs = Number(process.env.CUTLINE_TEST_TRAFFIC_MS ?? 1_200);
@@ -187,6 +187,7 @@ describe("a boundary cut", () => {
       timeout,
     }, async () => {
       await inWorld(async (world) => {
+        await connectAll(world, ids);
         const random = seeded(17 + cancelShare);
         const open = new Set<string>();
         const disturbances: string[] = [];

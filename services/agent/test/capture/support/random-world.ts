@@ -4,7 +4,7 @@ import type { LedgerApplication } from "./application.ts";
 import { type CallKeys, judge } from "./global-state.ts";
 import { introduce } from "./member.ts";
 import { runTraffic, seeded } from "./traffic.ts";
-import { endSnapshot, keptCalls, snapshot, startWorld, until, type WorldOptions } from "./world.ts";
+import { connectAll, endSnapshot, keptCalls, snapshot, startWorld, until, type WorldOptions } from "./world.ts";
 
 export interface RandomWorldOptions {
   readonly seed: number;
@@ -70,10 +70,7 @@ export async function runRandomWorld(options: RandomWorldOptions): Promise<Rando
     kept: [],
     log: [],
   };
-  // What an opaque application's library holds back while it connects nobody outside can see.
-  for (const [i, application] of applications.entries()) {
-    await Promise.all(ids.filter((_, k) => k !== i).map((to) => connected(application, to)));
-  }
+  await connectAll(world, ids);
   const keys: CallKeys = new Map();
   const open = new Set<string>();
   const endMs = performance.now() + trafficMs;
@@ -146,14 +143,6 @@ export async function runRandomWorld(options: RandomWorldOptions): Promise<Rando
     for (const proxy of proxies) await proxy.close();
   }
 }
-
-function connected({ dial }: LedgerApplication, to: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    dial(to).waitForReady(Date.now() + connectTimeoutMs, (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-const connectTimeoutMs = 20_000;
 
 function portOf(proxy: TcpProxy | undefined): number {
   return Number(proxy?.address.split(":")[1]);

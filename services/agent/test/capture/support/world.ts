@@ -127,3 +127,16 @@ export async function until(what: string, condition: () => boolean, timeoutMs = 
     await delay(2);
   }
 }
+
+const connectTimeoutMs = 20_000;
+
+/** Has every application's client connect to every other. What an opaque one's library holds back until then nobody outside can see. */
+export async function connectAll({ applications }: World, ids: readonly string[]): Promise<void> {
+  const connected = ({ dial }: LedgerApplication, to: string) =>
+    new Promise<void>((resolve, reject) => {
+      dial(to).waitForReady(Date.now() + connectTimeoutMs, (error) => (error ? reject(error) : resolve()));
+    });
+  await Promise.all(
+    applications.flatMap((application, i) => ids.filter((_, k) => k !== i).map((to) => connected(application, to))),
+  );
+}

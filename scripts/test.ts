@@ -40,7 +40,7 @@ const groups: Readonly<Record<string, Group>> = {
     files: "test/e2e/**/*.test.ts",
     concurrency: 1,
     testMsMax: 120_000,
-    groupMsMax: 6 * 60_000,
+    groupMsMax: 9 * 60_000,
   },
   chaos: {
     files: "test/chaos/*.test.ts",

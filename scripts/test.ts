@@ -34,7 +34,7 @@ const groups: Readonly<Record<string, Group>> = {
     kubernetes: true,
     concurrency: 1,
     testMsMax: 120_000,
-    groupMsMax: 6 * 60_000,
+    groupMsMax: 12 * 60_000,
   },
   e2e: {
     files: "test/e2e/**/*.test.ts",

@@ -59,7 +59,7 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
     });
     try {
       const surroundings = { logger, metrics, store, credentials, descriptorSet };
-      const { driver, agents, http, controller } = compose(config, surroundings);
+      const { driver, agents, http, controller } = await compose(config, surroundings);
       const lifecycle = createLifecycle({
         logger,
         stopMsMax: config.stopGraceMs,
@@ -118,7 +118,10 @@ interface Surroundings {
   readonly descriptorSet: Buffer | undefined;
 }
 
-function compose(config: CoordinatorConfig, { logger, metrics, store, credentials, descriptorSet }: Surroundings) {
+async function compose(
+  config: CoordinatorConfig,
+  { logger, metrics, store, credentials, descriptorSet }: Surroundings,
+) {
   const holder = randomUUID();
   const driver = new Driver({
     store,
@@ -151,7 +154,7 @@ function compose(config: CoordinatorConfig, { logger, metrics, store, credential
     limits: { closeGraceMs: Math.floor(config.stopGraceMs / 2) },
     ...(descriptorSet === undefined ? {} : { descriptorSet }),
   });
-  const controller = openController(config, {
+  const controller = await openController(config, {
     snapshots: driver,
     term: () => driver.term(),
     holder,

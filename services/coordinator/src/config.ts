@@ -125,6 +125,16 @@ export const coordinatorConfig = defineConfig({
   kubeconfig: text("CUTLINE_KUBERNETES_KUBECONFIG", {
     doc: "A kubeconfig file; not set: the pod's service account.",
   }),
+  kubernetesServer: text("CUTLINE_KUBERNETES_SERVER", {
+    default: "https://kubernetes.default.svc",
+    pattern: /^https:\/\/[^\s/]+$/,
+    patternDoc: "an https URL without a path",
+    doc: "The API server, as a pod reaches it; a kubeconfig file names its own.",
+  }),
+  kubernetesServiceAccountFolder: text("CUTLINE_KUBERNETES_SERVICE_ACCOUNT_FOLDER", {
+    default: "/var/run/secrets/kubernetes.io/serviceaccount",
+    doc: "Where the pod's token, ca.crt and namespace are.",
+  }),
   kubernetesNamespaces: list("CUTLINE_KUBERNETES_NAMESPACES", {
     ...dnsLabel,
     doc: "Whose objects are worked on; not set: those of all namespaces, which takes a ClusterRole.",

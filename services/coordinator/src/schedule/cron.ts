@@ -1,7 +1,7 @@
 import { Cron } from "croner";
 
 /** A cron expression in a time zone, read and usable. */
-export interface CronTimes {
+interface CronTimes {
   /** The newest time that is not after `ms`. `undefined`: there is none within the library's horizon. */
   latest(ms: number): number | undefined;
   /** The first time after `ms`. */

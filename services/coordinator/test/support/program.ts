@@ -14,8 +14,8 @@ export class Program {
   readonly httpAddress: string;
   readonly grpcAddress: string;
 
-  /** Resolves when it says that it serves. */
-  static async start(storeUrl: string): Promise<Program> {
+  /** Resolves when it says that it serves. `env` adds settings. */
+  static async start(storeUrl: string, env: Readonly<Record<string, string>> = {}): Promise<Program> {
     const child = spawn(process.execPath, [main], {
       env: {
         ...process.env,
@@ -25,6 +25,7 @@ export class Program {
         CUTLINE_LEASE_MS: "5000",
         CUTLINE_GRACE_MS: "1500",
         CUTLINE_SETTLE_MS: "200",
+        ...env,
       },
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -35,7 +35,7 @@ export interface Message {
   readonly sender: Party;
 }
 
-export class DamagedMessage extends Error {
+class DamagedMessage extends Error {
   readonly code = "DamagedMessage";
 }
 

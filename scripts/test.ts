@@ -27,7 +27,7 @@ const groups: Readonly<Record<string, Group>> = {
     exclude: "**/test/kubernetes/api/**",
     concurrency: 2,
     testMsMax: 120_000,
-    groupMsMax: 10 * 60_000,
+    groupMsMax: 14 * 60_000,
   },
   kubernetes: {
     files: "services/*/test/kubernetes/api/*.test.ts",

@@ -12,7 +12,7 @@ function told({ findings }: FuzzResult): string {
 
 describe("hostile input, after all that ever failed", () => {
   for (const name of targetNames) {
-    it(`costs ${name} nothing but what it is for`, async () => {
+    it(`costs ${name} nothing but what it is for`, { timeout: 400_000 }, async () => {
       const module = moduleOf(name);
       const { testExecutions: executions } = await loadTarget(module);
       const result = await fuzz({ module, executions, seed, workers });

@@ -148,7 +148,7 @@ class Room implements Session {
 export const target: Target = {
   name: "agent-messages",
   // An execution is a stream of reports, and often the end of a snapshot in a store.
-  testExecutions: 5_000,
+  testExecutions: 100_000,
   samples: () => [
     delimited([hello]),
     delimited([hello, ...others]),

@@ -140,7 +140,7 @@ class Post implements Session {
 export const target: Target = {
   name: "coordinator-messages",
   // An execution gives captures their turns of the event loop.
-  testExecutions: 10_000,
+  testExecutions: 100_000,
   samples: () => [
     delimited([welcome]),
     delimited([welcome, ...others]),

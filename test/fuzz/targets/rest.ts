@@ -109,7 +109,7 @@ function anyRequest(random: Random): Buffer {
 export const target: Target = {
   name: "rest",
   // An execution is a whole request.
-  testExecutions: 10_000,
+  testExecutions: 100_000,
   samples: () => [
     ...urls.map((url) => requestOf("GET", url, { accept: "application/json" }, "")),
     requestOf("GET", urls[4] ?? "", { accept: "application/x-ndjson" }, ""),

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { KubeClient } from "../../../src/kubernetes/api/client.ts";
 import type { GlobalSnapshot, GlobalSnapshotSchedule } from "../../../src/kubernetes/resources/objects.ts";
-import { applyDefinitions, clientOf, kubectl, TestNamespace } from "../support/cluster.ts";
+import { applyDefinitions, clientOf, kubectl, TestNamespace, until } from "../support/cluster.ts";
 
 const crds = fileURLToPath(new URL("../../../../../deploy/helm/cutline/crds/", import.meta.url));
 
@@ -88,6 +88,10 @@ describe("the definitions at an API server", () => {
   });
 
   it("are explained by kubectl", async () => {
-    assert.match(await kubectl(["explain", "gsnap.spec.deletionPolicy"]), /What becomes of the data/);
+    // A server publishes what it knows of a definition some time after it has established it.
+    await until("kubectl to explain a field", async () => {
+      const text = await kubectl(["explain", "gsnap.spec.deletionPolicy"]).catch((error: Error) => error.message);
+      return /What becomes of the data/.test(text);
+    });
   });
 });

@@ -129,7 +129,8 @@ async function found<Answer>(answer: Promise<Answer>): Promise<Answer | undefine
   }
 }
 
-async function until(what: string, holds: () => Promise<boolean | undefined>): Promise<void> {
+/** Asks again until it holds; fails after a minute. */
+export async function until(what: string, holds: () => Promise<boolean | undefined>): Promise<void> {
   const endMs = performance.now() + waitMs;
   while (!(await holds())) {
     if (performance.now() > endMs) throw new Error(`waited ${waitMs} ms for ${what}`);

@@ -29,6 +29,28 @@ export interface ChannelEvidence {
   readonly recordedCount: number;
 }
 
+/** What is known of a channel before either of its ends has said anything. */
+export function nothingReported(id: string): ChannelEvidence {
+  return {
+    id,
+    from: "",
+    to: "",
+    senderReported: false,
+    receiverReported: false,
+    sentAtCut: 0,
+    markersSent: 0,
+    markersSentSum: 0,
+    markerNumber: 0,
+    markersReceived: 0,
+    markersReceivedSum: 0,
+    deliveredAtCut: 0,
+    deliveredSum: 0,
+    deliveredMax: 0,
+    recorded: [],
+    recordedCount: 0,
+  };
+}
+
 export interface Violation {
   readonly code: ViolationCode;
   readonly message: string;

@@ -1,4 +1,10 @@
-import { type CertificateResult, type ChannelEvidence, checkCertificate, type Violation } from "../certificate.ts";
+import {
+  type CertificateResult,
+  type ChannelEvidence,
+  checkCertificate,
+  nothingReported,
+  type Violation,
+} from "../certificate.ts";
 import type { ChannelId } from "../cut/state.ts";
 import type { SnapshotState } from "./state.ts";
 
@@ -7,13 +13,13 @@ export function evidenceOf(state: SnapshotState): ChannelEvidence[] {
   const byId = new Map<ChannelId, ChannelEvidence>();
   for (const { facts, cut } of state.members.values()) {
     for (const sent of cut?.outgoing ?? []) {
-      byId.set(sent.channelId, { ...nothing(sent.channelId), from: facts.id, ...sentFields(sent) });
+      byId.set(sent.channelId, { ...nothingReported(sent.channelId), from: facts.id, ...sentFields(sent) });
     }
   }
   for (const closed of state.closed.values()) {
     const sent = byId.get(closed.channelId);
     byId.set(closed.channelId, {
-      ...(sent ?? { ...nothing(closed.channelId), from: closed.from, to: closed.receiver }),
+      ...(sent ?? { ...nothingReported(closed.channelId), from: closed.from, to: closed.receiver }),
       receiverReported: true,
       markerNumber: closed.markerNumber,
       markersReceived: closed.markersReceived,
@@ -62,26 +68,5 @@ function sentFields(sent: { to: string; sentAtCut: number; markersSent: number; 
     sentAtCut: sent.sentAtCut,
     markersSent: sent.markersSent,
     markersSentSum: sent.markersSentSum,
-  };
-}
-
-function nothing(id: ChannelId): ChannelEvidence {
-  return {
-    id,
-    from: "",
-    to: "",
-    senderReported: false,
-    receiverReported: false,
-    sentAtCut: 0,
-    markersSent: 0,
-    markersSentSum: 0,
-    markerNumber: 0,
-    markersReceived: 0,
-    markersReceivedSum: 0,
-    deliveredAtCut: 0,
-    deliveredSum: 0,
-    deliveredMax: 0,
-    recorded: [],
-    recordedCount: 0,
   };
 }

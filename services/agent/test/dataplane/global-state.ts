@@ -1,5 +1,5 @@
 import { FrameKind, RecordedFrame } from "@cutline/proto/snapshot";
-import { type ChannelEvidence, type SnapshotRef, snapshotKey } from "@cutline/protocol";
+import { type ChannelEvidence, nothingReported, type SnapshotRef, snapshotKey } from "@cutline/protocol";
 import type { TestProcess } from "./processes.ts";
 
 /** Puts together what both ends of every channel have reported, as the coordinator does. */
@@ -10,35 +10,19 @@ export function evidenceOf(processes: readonly TestProcess[], ref: SnapshotRef):
     for (const cut of reports.cuts.filter((each) => snapshotKey(each.ref) === key)) {
       for (const { channel, to, sentAtCut, markersSent, markersSentSum } of cut.outgoing) {
         const sent = { senderReported: true, sentAtCut, markersSent, markersSentSum };
-        evidence.set(channel, { ...nothingReported, id: channel, from: id, to, ...sent });
+        evidence.set(channel, { ...nothingReported(channel), from: id, to, ...sent });
       }
     }
   }
   for (const { id, reports } of processes) {
     for (const facts of reports.channels.filter((each) => snapshotKey(each.ref) === key)) {
       const { ref: _, channel, from, ...received } = facts;
-      const known = evidence.get(channel) ?? { ...nothingReported, id: channel, from, to: id };
+      const known = evidence.get(channel) ?? { ...nothingReported(channel), from, to: id };
       evidence.set(channel, { ...known, ...received, receiverReported: true });
     }
   }
   return [...evidence.values()];
 }
-
-const nothingReported: Omit<ChannelEvidence, "id" | "from" | "to"> = {
-  senderReported: false,
-  receiverReported: false,
-  sentAtCut: 0,
-  markersSent: 0,
-  markersSentSum: 0,
-  markerNumber: 0,
-  markersReceived: 0,
-  markersReceivedSum: 0,
-  deliveredAtCut: 0,
-  deliveredSum: 0,
-  deliveredMax: 0,
-  recorded: [],
-  recordedCount: 0,
-};
 
 /** Whether every process has cut and every channel that it had at its cut, or that opened since, has closed. */
 export function isComplete(processes: readonly TestProcess[], ref: SnapshotRef): boolean {

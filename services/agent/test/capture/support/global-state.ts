@@ -1,5 +1,5 @@
 import { FrameKind, RecordedFrame } from "@cutline/proto/snapshot";
-import { type ChannelEvidence, checkCertificate, type SnapshotRef } from "@cutline/protocol";
+import { type ChannelEvidence, checkCertificate, nothingReported, type SnapshotRef } from "@cutline/protocol";
 import { type Direction, decodeMessage, type LedgerState, type NumberedMessage } from "./ledger.ts";
 import type { Member } from "./member.ts";
 
@@ -98,34 +98,18 @@ function evidenceOf(members: readonly Member[], ref: SnapshotRef): ChannelEviden
   const evidence = new Map<string, ChannelEvidence>();
   for (const member of members) {
     for (const { channel, to, ...sent } of member.contribution(ref).cut?.facts.outgoing ?? []) {
-      evidence.set(channel, { ...nothingReported, ...sent, id: channel, from: member.id, to, senderReported: true });
+      evidence.set(channel, { ...nothingReported(channel), ...sent, from: member.id, to, senderReported: true });
     }
   }
   for (const member of members) {
     for (const { facts } of member.contribution(ref).channels.values()) {
       const { ref: _, channel, from, ...received } = facts;
-      const known = evidence.get(channel) ?? { ...nothingReported, id: channel, from, to: member.id };
+      const known = evidence.get(channel) ?? { ...nothingReported(channel), from, to: member.id };
       evidence.set(channel, { ...known, ...received, receiverReported: true });
     }
   }
   return [...evidence.values()];
 }
-
-const nothingReported: Omit<ChannelEvidence, "id" | "from" | "to"> = {
-  senderReported: false,
-  receiverReported: false,
-  sentAtCut: 0,
-  markersSent: 0,
-  markersSentSum: 0,
-  markerNumber: 0,
-  markersReceived: 0,
-  markersReceivedSum: 0,
-  deliveredAtCut: 0,
-  deliveredSum: 0,
-  deliveredMax: 0,
-  recorded: [],
-  recordedCount: 0,
-};
 
 /** Every message is where it has to be: received in the receiver's state or in flight, once, exactly when it was sent. */
 function compare(

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { CutlineError } from "@cutline/runtime";
+import type { HeldBytes } from "./held-bytes.ts";
 
 /**
  * The application-facing HTTP/2, as narrow as the data plane needs it. Adapters: `node-http2-server.ts`,
@@ -32,7 +33,7 @@ export interface CallStream {
   /** Server side: response headers. `endStream`: a trailers-only answer. Client side: not used. */
   respond(headers: HeaderList, endStream: boolean): void;
   /**
-   * Sends DATA. Returns `full` when the caller should wait for `onDrain`; the bytes are taken either way. Server side:
+   * Sends DATA; `bytes` must not change, but for those that `onData` has brought. Returns `full` when the caller should wait for `onDrain`; the bytes are taken either way. Server side:
    * only after `respond`, otherwise the stream is reset with `internal`; the same holds for `end` and `trailers`.
    */
   write(bytes: Uint8Array): "taken" | "full";
@@ -63,7 +64,10 @@ export interface CallStream {
 export interface CallEvents {
   /** Client side only: response headers. `endStream`: trailers-only; nothing follows. */
   onHeaders(headers: HeaderList, endStream: boolean): void;
-  /** Server side never before `onCall` has returned, client side never before `onHeaders`. */
+  /**
+   * Server side never before `onCall` has returned, client side never before `onHeaders`. `chunk` may change as soon as
+   * this has returned: who needs it longer copies it, or gives it to another stream's `write`.
+   */
   onData(chunk: Buffer): void;
   /** Trailers; `onEnd` does not follow. */
   onTrailers(headers: HeaderList): void;
@@ -101,8 +105,11 @@ export interface Http2Server {
 export interface AcceptedConnection {
   /** Called for every new stream; returns the receiver of its events. `endStream`: no body and no `onEnd` follow. */
   onCall(stream: CallStream, headers: HeaderList, endStream: boolean): CallEvents;
-  /** The connection has gone; each open stream's `onReset` comes before or after. */
-  onClose?(): void;
+  /**
+   * The connection has gone; each open stream's `onReset` comes before or after. `reason`: why, unless it was an orderly
+   * end; the lean layer only.
+   */
+  onClose?(reason?: string): void;
 }
 
 /**
@@ -145,6 +152,10 @@ export interface Http2ClientOptions {
   readonly barrierTimeoutMs?: number;
   /** Counts here; the lean layer only. */
   readonly meter?: Http2Meter;
+  /** What this client's connections hold counts here; the lean layer only. Default: a budget of its own. */
+  readonly held?: HeldBytes;
+  /** A connection broke or could not be had, and nobody here wanted it so; the lean layer only. */
+  readonly onConnectionLost?: (reason: string) => void;
 }
 
 /** The peer's HTTP/2 layer has not processed everything within the time allowed. */
@@ -175,6 +186,15 @@ export interface Http2Limits {
   readonly headerListBytesMax: number;
   /** From accept to a complete preface and request line. Default 10 s. */
   readonly handshakeTimeoutMs: number;
+  /** From the first byte of a header block to its last, be it one frame or several; the lean layer only. Default 10 s. */
+  readonly headerBlockTimeoutMs: number;
+  /**
+   * Server side: a connection without streams from which nothing came for so long is asked by PING whether it is still
+   * there; the lean layer only. One that answers stays, for ever. Default 5 min.
+   */
+  readonly idleTimeoutMs: number;
+  /** For the answer to that PING; without one the connection is closed. Default 20 s. */
+  readonly pingTimeoutMs: number;
 }
 
 export const defaultHttp2Limits: Http2Limits = {
@@ -183,4 +203,7 @@ export const defaultHttp2Limits: Http2Limits = {
   connectionWindowBytes: 8 * 1024 * 1024,
   headerListBytesMax: 64 * 1024,
   handshakeTimeoutMs: 10_000,
+  headerBlockTimeoutMs: 10_000,
+  idleTimeoutMs: 300_000,
+  pingTimeoutMs: 20_000,
 };

@@ -106,6 +106,54 @@ const anyFrame = fc.oneof(
   ),
 );
 
+describe("how long a reader waits for the rest", () => {
+  const ready = () => {
+    const reader = new FrameReader("client", blockBytesMax, new EventLog());
+    reader.feed(wire.settings());
+    return reader;
+  };
+  const headers = wire.headers(1, Buffer.alloc(100));
+
+  it("is counted from the look that first sees a frame begun", () => {
+    const reader = ready();
+    assert.equal(reader.waitedMs(1_000), -1);
+    reader.feed(headers.subarray(0, 20));
+    assert.deepEqual([reader.waitedMs(1_000), reader.waitedMs(1_000), reader.waitedMs(1_000)], [0, 1_000, 2_000]);
+    reader.feed(headers.subarray(20, 21));
+    assert.equal(reader.waitedMs(1_000), 3_000);
+    reader.feed(headers.subarray(21));
+    assert.equal(reader.waitedMs(1_000), -1);
+  });
+
+  it("goes on over the frames of one header block, and begins anew with the next one", () => {
+    const reader = ready();
+    const first = wire.headers(1, Buffer.alloc(10), { endHeaders: false });
+    reader.feed(first);
+    assert.deepEqual([reader.waitedMs(1_000), reader.waitedMs(1_000)], [0, 1_000]);
+    const next = wire.continuation(1, Buffer.alloc(10), false);
+    reader.feed(next.subarray(0, 5));
+    assert.equal(reader.waitedMs(1_000), 2_000);
+    reader.feed(next.subarray(5));
+    assert.equal(reader.waitedMs(1_000), 3_000);
+    reader.feed(Buffer.concat([wire.continuation(1, Buffer.alloc(1)), wire.headers(3, [], { endHeaders: false })]));
+    assert.equal(reader.waitedMs(1_000), 0);
+  });
+
+  it("begins anew with each frame of a peer whose frames come in pieces, and does not count DATA", () => {
+    const reader = ready();
+    let rest = headers.subarray(0, 20);
+    for (let i = 0; i < 5; i += 1) {
+      reader.feed(rest);
+      assert.equal(reader.waitedMs(1_000), 0, "every look sees another frame");
+      reader.feed(Buffer.concat([headers.subarray(20), headers.subarray(0, 9)]));
+      rest = headers.subarray(9, 20);
+    }
+    const other = ready();
+    other.feed(wire.data(1, Buffer.alloc(100)).subarray(0, 50));
+    assert.equal(other.waitedMs(1_000), -1);
+  });
+});
+
 describe("FrameReader", () => {
   it("finds what was sent", () => {
     assert.deepEqual(read([everything]), wanted);

@@ -1,4 +1,4 @@
-export { BatchWriter } from "./batch-writer.ts";
+export { BatchWriter, reservedBytesMax } from "./batch-writer.ts";
 export {
   type ConfigDefinition,
   type ConfigOf,
@@ -34,7 +34,9 @@ export {
 } from "./metrics.ts";
 export { Secret, type Setting } from "./setting.ts";
 export { choice, flag, integer, list, secret, text } from "./settings.ts";
+export { connectShared, isShared, ownBytes, receive } from "./shared-reads.ts";
 export { type ProcessEvents, runUntilSignal, type Signal } from "./signals.ts";
+export { returnSlab, slabBytes, takeSlab } from "./slabs.ts";
 export { type Accepted, Acceptor, addressOf } from "./tls/accept.ts";
 export { identityOf, splitPem, timeText, uriNamesOf, validity } from "./tls/certificate.ts";
 export { TlsCredentials } from "./tls/credentials.ts";
@@ -50,7 +52,8 @@ export {
   type MeshName,
   parseAuthorityUri,
 } from "./tls/identity.ts";
+export { checkContents, contentsOf, readContents, type TlsContents, type TlsFiles } from "./tls/material.ts";
 export { readRefusal, sendRefusal } from "./tls/refusal-line.ts";
 export { RefusalLog } from "./tls/refusals.ts";
-export { openCredentials, tlsSettings } from "./tls/settings.ts";
+export { openCredentials, type TlsSource, tlsSettings } from "./tls/settings.ts";
 export { checkName } from "./tls/verify.ts";

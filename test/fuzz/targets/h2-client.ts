@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Duplex } from "node:stream";
+import { HeldBytes } from "../../../packages/h2/src/held-bytes.ts";
 import { Connection } from "../../../packages/h2/src/lean/connection.ts";
 import { Stream } from "../../../packages/h2/src/lean/stream.ts";
 import { defaultHttp2Limits } from "../../../packages/h2/src/port.ts";
@@ -17,6 +18,10 @@ const limits = {
 };
 const request = [":method", "POST", ":scheme", "http", ":path", "/a.B/C", ":authority", "a", "te", "trailers"];
 const callsMax = 4;
+/** So few that calls are reset for them. */
+const heldBytesFew = 2_000;
+/** A few of them in a row are too long for whatever is waited for. */
+const sweepMs = 8_000;
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A whole connection to a server: each call ends exactly once, and what we send is HTTP/2 to its last octet. */
@@ -36,6 +41,7 @@ export const target: Target = {
     async run(input) {
       const choices = choicesOf(input);
       const socket = new FakeSocket(choices);
+      const held = new HeldBytes(choices.happens(0.3) ? heldBytesFew : undefined);
       const calls: { call: FuzzedCall; stream: Stream }[] = [];
       let closed = 0;
       const open = () => {
@@ -47,7 +53,7 @@ export const target: Target = {
           connection.open(stream);
         }
       };
-      const connection = new Connection("client", socket as unknown as Duplex, limits, {
+      const connection = new Connection("client", socket as unknown as Duplex, limits, held, {
         onStream() {
           throw new Error("a server has opened a stream");
         },
@@ -62,13 +68,14 @@ export const target: Target = {
         if (!socket.destroyed) socket.emit("data", piece);
         if (choices.happens(0.03)) await turn();
         for (const { call } of calls) call.act();
+        if (choices.happens(0.03)) connection.sweep(sweepMs);
       }
       await turn();
       if (choices.happens(0.3)) socket.emit("end");
       socket.destroy();
       await turn();
       await turn();
-      assert.deepEqual([connection.openStreams, closed], [0, 1]);
+      assert.deepEqual([connection.openStreams, closed, held.bytes], [0, 1, 0]);
       for (const { call, stream } of calls) assert.ok(stream.isOver && call.isOver, "a call has not ended");
       checkWritten(socket.written, "server");
     },

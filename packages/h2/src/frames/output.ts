@@ -9,7 +9,7 @@ export class Output extends BatchWriter {
   #lastDataStream = 0;
 
   constructor(socket: Duplex, onFlushed: () => void) {
-    super(socket, { slabs: "reused", copiedBytesMax: defaultMaxFrameBytes, onFlushed });
+    super(socket, { copiedBytesMax: defaultMaxFrameBytes, onFlushed });
   }
 
   head(payloadBytes: number, type: number, flags: number, streamId: number): void {
@@ -42,7 +42,7 @@ export class Output extends BatchWriter {
     this.slab[at + 1] = value;
   }
 
-  /** One DATA frame. `bytes` must not change before they are sent. */
+  /** One DATA frame. */
   data(streamId: number, bytes: Uint8Array, endStream: boolean): void {
     const { length } = bytes;
     const at = this.reserve(frameHeadBytes);
@@ -77,24 +77,16 @@ export class Output extends BatchWriter {
     const end = endStream ? Flag.endStream : 0;
     if (block.length <= defaultMaxFrameBytes) {
       this.head(block.length, FrameType.headers, end | Flag.endHeaders, streamId);
-      this.#copied(block);
+      this.append(block);
       return;
     }
     this.head(defaultMaxFrameBytes, FrameType.headers, end, streamId);
-    this.#copied(block.subarray(0, defaultMaxFrameBytes));
+    this.append(block.subarray(0, defaultMaxFrameBytes));
     for (let at = defaultMaxFrameBytes; at < block.length; at += defaultMaxFrameBytes) {
       const piece = block.subarray(at, at + defaultMaxFrameBytes);
       const isLast = at + defaultMaxFrameBytes >= block.length;
       this.head(piece.length, FrameType.continuation, isLast ? Flag.endHeaders : 0, streamId);
-      this.#copied(piece);
+      this.append(piece);
     }
   }
-
-  #copied(bytes: Uint8Array): void {
-    if (bytes.length <= copiedAtOnceBytes) this.append(bytes);
-    else this.append(Uint8Array.prototype.slice.call(bytes));
-  }
 }
-
-/** What `append` is sure to copy. */
-const copiedAtOnceBytes = 1024;

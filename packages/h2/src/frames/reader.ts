@@ -49,6 +49,8 @@ export class FrameReader {
   #blockEnds = false;
   #blockParts: Buffer[] = [];
   #blockBytes = 0;
+  /** Since it was seen that a frame or a header block has begun and not come to its end; -1: that has not been seen. */
+  #partialMs = -1;
 
   constructor(side: "server" | "client", headerBlockBytesMax: number, sink: FrameSink) {
     this.#sink = sink;
@@ -56,9 +58,19 @@ export class FrameReader {
     this.#prefaceLeft = side === "server" ? preface.length : 0;
   }
 
-  /** Whether a header block has begun and not ended. */
-  get insideHeaders(): boolean {
-    return this.#blockStream !== 0;
+  /** Of frames and header blocks that have not all come. */
+  get heldBytes(): number {
+    return this.#held.length + this.#blockBytes;
+  }
+
+  /**
+   * Called every so often. Returns how long, at least, it has waited for the rest of the same header block, or of the same
+   * frame of any type but DATA.
+   */
+  waitedMs(everyMs: number): number {
+    if (this.#heldBytes === 0 && this.#blockStream === 0) this.#partialMs = -1;
+    else this.#partialMs = this.#partialMs < 0 ? 0 : this.#partialMs + everyMs;
+    return this.#partialMs;
   }
 
   feed(chunk: Buffer): void {
@@ -136,6 +148,7 @@ export class FrameReader {
   #hold(chunk: Buffer, at: number, neededBytes: number): void {
     this.#held = Buffer.allocUnsafe(neededBytes);
     this.#heldBytes = chunk.copy(this.#held, 0, at);
+    if (this.#blockStream === 0) this.#partialMs = -1;
   }
 
   /** Takes what is missing of the frame that is held, and passes it on when it is whole. */
@@ -297,6 +310,7 @@ export class FrameReader {
     this.#blockStream = 0;
     this.#blockParts = [];
     this.#blockBytes = 0;
+    this.#partialMs = -1;
     this.#sink.onHeaders(streamId, block, 0, block.length, ends);
   }
 

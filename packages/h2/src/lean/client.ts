@@ -1,7 +1,7 @@
-import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { connectShared } from "@cutline/runtime";
+import { ClientPool, defaultPoolOptions } from "../client-pool.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import {
-  BarrierError,
   type CallEvents,
   type CallStream,
   createHttp2Meter,
@@ -10,173 +10,87 @@ import {
   type Http2Client,
   type Http2ClientOptions,
   type Http2Limits,
-  ResetCode,
 } from "../port.ts";
 import { Connection } from "./connection.ts";
 import { noteClosed, noteOpened } from "./meter.ts";
 import { Stream } from "./stream.ts";
+import { Sweep } from "./sweep.ts";
 
 /** HTTP/2 with prior knowledge by the lean layer. */
 export function createLeanClient(options: Http2ClientOptions): Http2Client {
-  return new LeanClient(options);
+  return new LeanClient({
+    ...defaultPoolOptions,
+    meter: createHttp2Meter(),
+    held: new HeldBytes(),
+    onConnectionLost() {},
+    ...options,
+    limits: { ...defaultHttp2Limits, ...options.limits },
+  });
 }
 
-const flushPollMs = 1;
+type LeanClientOptions = Required<Omit<Http2ClientOptions, "limits">> & { readonly limits: Http2Limits };
 
-class LeanClient implements Http2Client {
-  lastError: string | undefined;
-  readonly #options: Required<Omit<Http2ClientOptions, "limits">> & { readonly limits: Http2Limits };
-  readonly #connections = new Set<Connection>();
-  readonly #waiting = new Set<Stream>();
-  readonly #authority: string;
-  #closing = false;
-  #whenEmpty: (() => void)[] = [];
+class LeanClient extends ClientPool<Stream, Connection> {
+  readonly #options: LeanClientOptions;
+  readonly #sweep: Sweep;
 
-  constructor(options: Http2ClientOptions) {
-    this.#options = {
-      connectTimeoutMs: 5_000,
-      connectionsMax: 8,
-      waitingCallsMax: 1024,
-      barrierTimeoutMs: 5_000,
-      meter: createHttp2Meter(),
-      ...options,
-      limits: { ...defaultHttp2Limits, ...options.limits },
-    };
-    const { host, port } = options;
-    this.#authority = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  constructor(options: LeanClientOptions) {
+    super(options);
+    this.#options = options;
+    this.#sweep = new Sweep(this.connections, options.limits);
   }
 
   get openStreams(): number {
-    let streams = this.#waiting.size;
-    for (const connection of this.#connections) streams += connection.openStreams;
+    let streams = this.waiting.size;
+    for (const connection of this.connections) streams += connection.openStreams;
     return streams;
   }
 
   open(headers: HeaderList, endStream: boolean, events: CallEvents): CallStream {
-    const call = Stream.waiting(withAuthority(headers, this.#authority), endStream, events, this.#onCallOver);
-    if (this.#closing) {
-      this.lastError = "the agent is closing its connections";
-      call.diesSoon(ResetCode.refused, "connection");
-      return call;
-    }
-    const connection = this.#waiting.size === 0 ? this.#connectionWithRoom() : undefined;
-    if (connection !== undefined) connection.open(call);
-    else if (this.#waiting.size >= this.#options.waitingCallsMax) {
-      this.lastError = `${this.#options.waitingCallsMax} calls wait for a connection already`;
-      call.diesSoon(ResetCode.refused, "connection");
-    } else {
-      this.#waiting.add(call);
-      this.#placeWaiting();
-    }
+    const call = Stream.waiting(withAuthority(headers, this.authority), endStream, events, this.#onCallOver);
+    this.place(call);
     return call;
   }
 
-  async barrier(): Promise<void> {
-    const { barrierTimeoutMs, host, port } = this.#options;
-    const abort = new AbortController();
-    const timeout = delay(barrierTimeoutMs, undefined, { signal: abort.signal }).then(() => {
-      throw new BarrierError(
-        "BarrierTimeout",
-        `${host}:${port} has not processed everything within ${barrierTimeoutMs} ms; some call is read too slowly, or it hangs`,
-      );
-    });
-    try {
-      await Promise.race([this.#processed(abort.signal), timeout]);
-    } finally {
-      abort.abort();
-    }
-  }
-
-  async close(graceMs: number): Promise<void> {
-    this.#closing = true;
-    this.#refuseWaiting();
-    for (const connection of [...this.#connections]) connection.close();
-    if (this.#connections.size === 0) return;
-    const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy("the client is closed");
-    }, graceMs);
-    await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
-    clearTimeout(timer);
-  }
-
-  readonly #onCallOver = (call: Stream): void => {
-    this.#waiting.delete(call);
-  };
-
-  #placeWaiting(): void {
-    for (const call of this.#waiting) {
-      const connection = this.#connectionWithRoom();
-      if (connection === undefined) {
-        this.#connect();
-        return;
-      }
-      this.#waiting.delete(call);
-      connection.open(call);
-    }
-  }
-
-  #connectionWithRoom(): Connection | undefined {
-    for (const connection of this.#connections) if (connection.hasRoom) return connection;
-    return undefined;
-  }
-
-  /** One at a time: whether the next is needed shows when this one's limit is known. */
-  #connect(): void {
-    const { connectionsMax, host, port, limits, connectTimeoutMs } = this.#options;
-    let usable = 0;
-    for (const connection of this.#connections) {
-      if (connection.phase === "opening") return;
-      if (connection.phase === "open") usable += 1;
-    }
-    if (usable >= connectionsMax || this.#connections.size >= 2 * connectionsMax) return;
-    const socket = connect({ host, port, noDelay: true, keepAlive: true });
-    let wasReady = false;
+  protected connect(): void {
+    const { host, port, limits, connectTimeoutMs, held, meter } = this.#options;
+    const socket = connectShared({ host, port, noDelay: true, keepAlive: true });
+    let was: "never" | "open" = "never";
     const timer = setTimeout(
-      () => connection.destroy(`${this.#authority} did not answer as an HTTP/2 server within ${connectTimeoutMs} ms`),
+      () => connection.destroy(`${this.authority} did not answer as an HTTP/2 server within ${connectTimeoutMs} ms`),
       connectTimeoutMs,
     );
-    const connection = new Connection("client", socket, limits, {
+    const connection = new Connection("client", socket, limits, held, {
       onStream() {
         throw new Error("a server cannot open a stream");
       },
       onReady: () => {
-        wasReady = true;
+        was = "open";
         clearTimeout(timer);
-        this.lastError = undefined;
-        this.#placeWaiting();
+        this.ready();
       },
-      onRoomChanged: () => {
-        if (!this.#closing && this.#waiting.size > 0) this.#placeWaiting();
-      },
+      onRoomChanged: () => this.roomChanged(),
       onClosed: (reason) => {
         clearTimeout(timer);
-        if (reason !== undefined) this.lastError = reason;
-        else if (!wasReady) this.lastError = `${this.#authority} closed the connection before it said anything`;
-        this.#connections.delete(connection);
-        noteClosed(this.#options.meter, connection);
-        // With a connection left, calls wait for room there.
-        if (!wasReady && ![...this.#connections].some(isUsable)) this.#refuseWaiting();
-        if (!this.#closing) this.#placeWaiting();
-        if (this.#connections.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+        if (was === "never") reason ??= `${this.authority} closed the connection before it said anything`;
+        if (reason !== undefined && !this.isClosing) this.#options.onConnectionLost(reason);
+        noteClosed(meter, connection);
+        this.lost(connection, was, reason);
       },
     });
-    this.#connections.add(connection);
-    noteOpened(this.#options.meter);
+    this.connections.add(connection);
+    this.#sweep.wake();
+    noteOpened(meter);
   }
 
-  #refuseWaiting(): void {
-    for (const call of [...this.#waiting]) call.diesSoon(ResetCode.refused, "connection");
+  protected flushing(): () => "flushed" | "pending" {
+    const calls = [...this.waiting, ...[...this.connections].flatMap((connection) => connection.streams)];
+    return () => (calls.every((call) => call.isFlushed) ? "flushed" : "pending");
   }
 
-  async #processed(signal: AbortSignal): Promise<void> {
-    const calls = [...this.#waiting, ...[...this.#connections].flatMap((connection) => connection.streams)];
-    while (!calls.every((call) => call.isFlushed)) await delay(flushPollMs, undefined, { signal });
-    await Promise.all([...this.#connections].map((connection) => connection.ping()));
-  }
-}
-
-function isUsable(connection: Connection): boolean {
-  return connection.phase === "opening" || connection.phase === "open";
+  readonly #onCallOver = (call: Stream): void => {
+    this.waiting.delete(call);
+  };
 }
 
 /** Without an authority the request's `host` says it, else the server's own address. */

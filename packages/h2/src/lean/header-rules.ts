@@ -17,8 +17,23 @@ const connectionHeaders: ReadonlySet<string> = new Set([
 const knownNamesMax = 1024;
 let knownNames = new Set<string>();
 
+/** Why a block must not be what it should be; `null`: it may. Judged once for a block that comes again. */
+export function blockFault(block: DecodedBlock, as: "request" | "answer" | "trailers"): string | null {
+  switch (as) {
+    case "request":
+      if (block.requestFault === undefined) block.requestFault = requestFault(block.headers);
+      return block.requestFault;
+    case "answer":
+      if (block.answerFault === undefined) block.answerFault = answerFault(block.headers);
+      return block.answerFault;
+    case "trailers":
+      if (block.trailersFault === undefined) block.trailersFault = trailersFault(block.headers);
+      return block.trailersFault;
+  }
+}
+
 /** Why a list must not be a request (RFC 9113, section 8.3.1); `null`: it may. */
-export function requestFault(headers: HeaderList): string | null {
+function requestFault(headers: HeaderList): string | null {
   let method: string | undefined;
   let scheme: string | undefined;
   let path: string | undefined;
@@ -44,7 +59,7 @@ export function requestFault(headers: HeaderList): string | null {
 }
 
 /** Why a list must not be an answer (RFC 9113, section 8.3.2). */
-export function answerFault(headers: HeaderList): string | null {
+function answerFault(headers: HeaderList): string | null {
   if (headers[0] !== ":status") return "an answer does not begin with :status";
   if (!/^[1-9][0-9][0-9]$/.test(headers[1] as string)) return ":status is not a number of three digits";
   // Nothing switches protocols in HTTP/2 (RFC 9113, section 8.6).
@@ -53,7 +68,7 @@ export function answerFault(headers: HeaderList): string | null {
 }
 
 /** Why a list must not be trailers. */
-export function trailersFault(headers: HeaderList): string | null {
+function trailersFault(headers: HeaderList): string | null {
   return fieldsFault(headers, 0, false);
 }
 
@@ -87,6 +102,19 @@ function contentLength(headers: HeaderList): number | "wrong" {
     declared = Number(text);
   }
   return declared;
+}
+
+/** Whether a request asks for no more than headers. */
+export function isHead(request: HeaderList): boolean {
+  for (let i = 0; i < request.length && request[i]?.charCodeAt(0) === colon; i += 2) {
+    if (request[i] === ":method") return request[i + 1] === "HEAD";
+  }
+  return false;
+}
+
+/** Whether an answer says that another follows. */
+export function isInformational(headers: HeaderList): boolean {
+  return headers[0] === ":status" && headers[1]?.charCodeAt(0) === 0x31;
 }
 
 const colon = 0x3a;

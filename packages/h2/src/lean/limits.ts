@@ -33,6 +33,4 @@ export const connectionLimits = {
   forgottenStreamsMax: 16_384,
   /** Between GOAWAY because of an error, and the end of the connection. */
   farewellTimeoutMs: 1_000,
-  /** From the first frame of a header block to its last. */
-  headerBlockTimeoutMs: 10_000,
 } as const;

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { HeldBytes } from "../held-bytes.ts";
 import {
   type AcceptedConnection,
   createHttp2Meter,
@@ -10,10 +11,15 @@ import {
 } from "../port.ts";
 import { Connection } from "./connection.ts";
 import { noteClosed, noteOpened } from "./meter.ts";
+import { Sweep } from "./sweep.ts";
 
-/** HTTP/2 by the lean layer. Its connections are counted in `meter`. */
-export function createLeanServer(limits: Partial<Http2Limits> = {}, meter = createHttp2Meter()): Http2Server {
-  return new LeanServer({ ...defaultHttp2Limits, ...limits }, meter);
+/** HTTP/2 by the lean layer. Its connections are counted in `meter`, and what they hold in `held`. */
+export function createLeanServer(
+  limits: Partial<Http2Limits> = {},
+  meter = createHttp2Meter(),
+  held = new HeldBytes(),
+): Http2Server {
+  return new LeanServer({ ...defaultHttp2Limits, ...limits }, meter, held);
 }
 
 const flushPollMs = 1;
@@ -21,13 +27,17 @@ const flushPollMs = 1;
 class LeanServer implements Http2Server {
   readonly #limits: Http2Limits;
   readonly #meter: Http2Meter;
+  readonly #held: HeldBytes;
   readonly #connections = new Set<Connection>();
+  readonly #sweep: Sweep;
   #closing = false;
   #whenEmpty: (() => void)[] = [];
 
-  constructor(limits: Http2Limits, meter: Http2Meter) {
+  constructor(limits: Http2Limits, meter: Http2Meter, held: HeldBytes) {
     this.#limits = limits;
     this.#meter = meter;
+    this.#held = held;
+    this.#sweep = new Sweep(this.#connections, limits);
   }
 
   get openStreams(): number {
@@ -47,19 +57,20 @@ class LeanServer implements Http2Server {
       () => connection.destroy(`no SETTINGS came within ${handshakeTimeoutMs} ms`),
       handshakeTimeoutMs,
     );
-    const connection = new Connection("server", socket, this.#limits, {
+    const connection = new Connection("server", socket, this.#limits, this.#held, {
       onStream: (stream, headers, endStream) => accepted.onCall(stream, headers, endStream),
       onReady: () => clearTimeout(timer),
       onRoomChanged() {},
-      onClosed: () => {
+      onClosed: (reason) => {
         clearTimeout(timer);
         this.#connections.delete(connection);
         noteClosed(this.#meter, connection);
-        accepted.onClose?.();
+        accepted.onClose?.(reason);
         if (this.#connections.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
       },
     });
     this.#connections.add(connection);
+    this.#sweep.wake();
     noteOpened(this.#meter);
   }
 

@@ -1,8 +1,10 @@
 import { ErrorCode } from "../errors.ts";
 import type { CallEvents, CallStream, HeaderList, ResetCause } from "../port.ts";
-import type { Connection } from "./connection.ts";
-import { sendableHeaders } from "./header-rules.ts";
+import { isHead, isInformational, sendableHeaders } from "./header-rules.ts";
 import { connectionLimits } from "./limits.ts";
+import type { ReceivingSide } from "./receiving-side.ts";
+import { UnreadPieces } from "./unread-pieces.ts";
+import { UnsentPieces } from "./unsent-pieces.ts";
 
 const noHeaders: HeaderList = [];
 
@@ -17,16 +19,14 @@ export class Stream implements CallStream {
   sendWindow = 0;
   isBlocked = false;
   readonly #isServer: boolean;
-  #connection: Connection | undefined;
+  #connection: ReceivingSide | undefined;
   #events: CallEvents | undefined;
   #onOver: ((stream: Stream) => void) | undefined;
   // What we send.
   #request: HeaderList = noHeaders;
   #begun = false;
-  #queue: Uint8Array[] = [];
-  /** Octets of the first that have been sent. */
-  #queueOffset = 0;
-  #queuedBytes = 0;
+  /** Made when it is needed: most pieces are sent at once. */
+  #unsent: UnsentPieces | undefined;
   #toldFull = false;
   /** What stands behind the queue. */
   #ending: "open" | "end" | HeaderList = "open";
@@ -41,9 +41,8 @@ export class Stream implements CallStream {
   #remoteEnded = false;
   #declaredBytes = -1;
   #receivedBytes = 0;
-  #held: Buffer[] = [];
-  /** What the last of them is a part of, if it was brought together. */
-  #joined: Buffer | undefined;
+  /** Made when it is needed: most streams are read as they come. */
+  #unread: UnreadPieces | undefined;
   #heldEnd: "none" | "end" | HeaderList = "none";
   #releasing = false;
   #over = false;
@@ -54,7 +53,7 @@ export class Stream implements CallStream {
   }
 
   /** A stream that the peer has opened. Its events are given by `listen`. */
-  static accepted(connection: Connection, id: number, endStream: boolean, declaredBytes: number): Stream {
+  static accepted(connection: ReceivingSide, id: number, endStream: boolean, declaredBytes: number): Stream {
     const stream = new Stream(true);
     stream.#attach(connection, id);
     stream.#remoteEnded = endStream;
@@ -91,7 +90,12 @@ export class Stream implements CallStream {
   }
 
   get unsentBytes(): number {
-    return this.#queuedBytes;
+    return this.#unsent === undefined ? 0 : this.#unsent.bytes;
+  }
+
+  /** What it holds because its owner does not read, or the peer takes no more. */
+  get heldBytes(): number {
+    return this.unsentBytes + (this.#unread?.bytes ?? 0);
   }
 
   /** Whether all that its owner wanted to send has been sent. */
@@ -112,11 +116,12 @@ export class Stream implements CallStream {
   write(bytes: Uint8Array): "taken" | "full" {
     if (!this.#mayWrite() || bytes.length === 0) return "taken";
     const connection = this.#connection;
-    if (connection !== undefined && this.#queuedBytes === 0 && connection.trySend(this, bytes)) return "taken";
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
+    if (connection !== undefined && this.unsentBytes === 0 && connection.trySend(this, bytes)) return "taken";
+    this.#unsent ??= new UnsentPieces();
+    this.#unsent.append(bytes);
+    connection?.noteUnsent(bytes.length);
     if (connection !== undefined && !this.isBlocked) this.#pump(connection);
-    if (this.#queuedBytes < connectionLimits.streamQueueBytesMax) return "taken";
+    if (this.unsentBytes < connectionLimits.streamQueueBytesMax) return "taken";
     this.#toldFull = true;
     return "full";
   }
@@ -157,7 +162,7 @@ export class Stream implements CallStream {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#over || this.#releasing || (this.#held.length === 0 && this.#heldEnd === "none")) return;
+    if (this.#over || this.#releasing || (!this.#hasUnread && this.#heldEnd === "none")) return;
     this.#releasing = true;
     setImmediate(() => this.#release());
   }
@@ -170,10 +175,10 @@ export class Stream implements CallStream {
   }
 
   /** Client side: opens the stream. */
-  start(connection: Connection, id: number): void {
+  start(connection: ReceivingSide, id: number): void {
     this.#attach(connection, id);
     this.#begun = true;
-    const endsAtOnce = this.#ending === "end" && this.#queuedBytes === 0;
+    const endsAtOnce = this.#ending === "end" && this.unsentBytes === 0;
     connection.sendHeaders(this, sendableHeaders(this.#request), endsAtOnce);
     this.#isHead = isHead(this.#request);
     this.#request = noHeaders;
@@ -182,9 +187,9 @@ export class Stream implements CallStream {
   }
 
   /** Sends what may be sent of the queue. Tells its owner when it may go on. */
-  pump(connection: Connection): void {
+  pump(connection: ReceivingSide): void {
     this.#pump(connection);
-    if (!this.#toldFull || this.#over || this.#queuedBytes >= connectionLimits.streamQueueBytesMax / 2) return;
+    if (!this.#toldFull || this.#over || this.unsentBytes >= connectionLimits.streamQueueBytesMax / 2) return;
     this.#toldFull = false;
     this.#events?.onDrain();
   }
@@ -207,7 +212,7 @@ export class Stream implements CallStream {
     if (!this.#isServer && !this.#answerBegun) return "malformed";
     if (this.#declaredBytes >= 0 && this.#isLengthWrong(endStream)) return "malformed";
     if (bytes > 0) {
-      if (this.#paused || this.#held.length > 0) this.#hold(source, start, end);
+      if (this.#paused || this.#hasUnread) this.#hold(source, start, end);
       else {
         this.#events?.onData(source.subarray(start, end));
         this.#consumed(bytes);
@@ -257,15 +262,16 @@ export class Stream implements CallStream {
 
   // Inside
 
-  #attach(connection: Connection, id: number): void {
+  #attach(connection: ReceivingSide, id: number): void {
     this.#connection = connection;
+    connection.noteUnsent(this.unsentBytes);
     this.id = id;
     this.sendWindow = connection.peerStreamWindowBytes;
     this.#receiveWindow = connection.newStreamWindowBytes;
   }
 
   get #hasUnsent(): boolean {
-    return this.#queuedBytes > 0 || (this.#ending !== "open" && !this.#localEnded);
+    return this.unsentBytes > 0 || (this.#ending !== "open" && !this.#localEnded);
   }
 
   /** Both sides have ended, and there is nothing to reset. */
@@ -281,32 +287,26 @@ export class Stream implements CallStream {
     return false;
   }
 
-  #pump(connection: Connection): void {
+  #pump(connection: ReceivingSide): void {
     let sentBytes = 0;
-    while (this.#queuedBytes > 0) {
+    const unsent = this.#unsent;
+    while (unsent !== undefined && unsent.bytes > 0) {
       if (sentBytes >= connectionLimits.streamTurnBytesMax && connection.othersWait) {
         connection.block(this);
         return;
       }
-      const first = this.#queue[0] as Uint8Array;
-      const left = first.length - this.#queueOffset;
-      const bytes = connection.sendable(this, left);
+      const bytes = connection.sendable(this, unsent.firstBytes);
       if (bytes === 0) return;
-      connection.sendData(this, first.subarray(this.#queueOffset, this.#queueOffset + bytes));
-      this.#queuedBytes -= bytes;
+      connection.sendData(this, unsent.take(bytes));
+      connection.noteUnsent(-bytes);
       sentBytes += bytes;
-      if (bytes < left) this.#queueOffset += bytes;
-      else {
-        this.#queue.shift();
-        this.#queueOffset = 0;
-      }
     }
     this.#endIfSent();
   }
 
   #endIfSent(): void {
     const connection = this.#connection;
-    if (connection === undefined || this.#ending === "open" || this.#localEnded || this.#queuedBytes > 0) return;
+    if (connection === undefined || this.#ending === "open" || this.#localEnded || this.unsentBytes > 0) return;
     if (this.#ending === "end") connection.sendEnd(this);
     else connection.sendHeaders(this, this.#ending, true);
     this.#localEnd();
@@ -328,7 +328,7 @@ export class Stream implements CallStream {
 
   #remoteEnd(by: "end" | HeaderList): void {
     this.#remoteEnded = true;
-    if (this.#paused || this.#held.length > 0) this.#heldEnd = by;
+    if (this.#paused || this.#hasUnread) this.#heldEnd = by;
     else this.#handEnd(by);
   }
 
@@ -348,35 +348,21 @@ export class Stream implements CallStream {
     return this.#receivedBytes > this.#declaredBytes || (ended && this.#receivedBytes !== this.#declaredBytes);
   }
 
+  get #hasUnread(): boolean {
+    return this.#unread !== undefined && !this.#unread.isEmpty;
+  }
+
   #hold(source: Buffer, start: number, end: number): void {
-    const bytes = end - start;
-    this.#connection?.noteHeld(bytes);
-    const last = this.#held.at(-1);
-    if (last !== undefined && last.length + bytes <= joinedBytesMax) {
-      // Many very small pieces are brought together, as each would cost more than it holds, and in memory of their own:
-      // out of the shared pool each would keep all of the pool's slab.
-      if (this.#joined === undefined || this.#joined.buffer !== last.buffer) {
-        this.#joined = Buffer.allocUnsafeSlow(joinedBytesMax);
-        last.copy(this.#joined);
-      }
-      source.copy(this.#joined, last.length, start, end);
-      this.#held[this.#held.length - 1] = this.#joined.subarray(0, last.length + bytes);
-      return;
-    }
-    let piece = source.subarray(start, end);
-    // A small piece must not keep the whole of what was read with it.
-    if (source.buffer.byteLength > 4 * bytes) {
-      piece = Buffer.allocUnsafeSlow(bytes);
-      source.copy(piece, 0, start, end);
-    }
-    this.#held.push(piece);
+    this.#connection?.noteHeld(end - start);
+    this.#unread ??= new UnreadPieces();
+    this.#unread.append(source, start, end);
   }
 
   #release(): void {
     this.#releasing = false;
-    while (this.#held.length > 0) {
+    while (this.#hasUnread) {
       if (this.#paused || this.#over) return;
-      const piece = this.#held.shift() as Buffer;
+      const piece = this.#unread?.shift() as Buffer;
       this.#connection?.noteHeld(-piece.length);
       this.#events?.onData(piece);
       this.#consumed(piece.length);
@@ -399,29 +385,15 @@ export class Stream implements CallStream {
 
   #finish(): void {
     this.#over = true;
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    let heldBytes = 0;
-    for (const piece of this.#held) heldBytes += piece.length;
-    this.#held = [];
+    const unreadBytes = this.#unread?.bytes ?? 0;
+    this.#unread?.clear();
     const connection = this.#connection;
     if (connection !== undefined) {
-      if (heldBytes > 0) connection.noteHeld(-heldBytes);
+      if (this.unsentBytes > 0) connection.noteUnsent(-this.unsentBytes);
+      if (unreadBytes > 0) connection.noteHeld(-unreadBytes);
       connection.forget(this);
     }
+    this.#unsent?.clear();
     this.#onOver?.(this);
   }
-}
-
-const joinedBytesMax = 256;
-
-function isHead(request: HeaderList): boolean {
-  for (let i = 0; i < request.length && request[i]?.charCodeAt(0) === 0x3a; i += 2) {
-    if (request[i] === ":method") return request[i + 1] === "HEAD";
-  }
-  return false;
-}
-
-function isInformational(headers: HeaderList): boolean {
-  return headers[0] === ":status" && headers[1]?.charCodeAt(0) === 0x31;
 }

@@ -1,4 +1,5 @@
 import { type ClientHttp2Stream, constants } from "node:http2";
+import { ownBytes } from "@cutline/runtime";
 import { type CallEvents, type CallStream, type HeaderList, type ResetCause, ResetCode } from "../port.ts";
 import { sendableHeaders, sendableResetCode } from "./session.ts";
 
@@ -60,7 +61,7 @@ export class ClientCall implements CallStream {
     } catch {
       // A name or a pseudo-header that HTTP/2 does not allow.
       onClosed();
-      this.fail(ResetCode.internal, "peer");
+      this.diesSoon(ResetCode.internal, "peer");
       return;
     }
     this.#stream = stream;
@@ -91,7 +92,7 @@ export class ClientCall implements CallStream {
     if (this.#over || this.#ended) return "taken";
     this.writes += 1;
     if (this.#stream !== undefined) return this.#send(this.#stream, bytes);
-    this.#waiting.push(bytes);
+    this.#waiting.push(ownBytes(bytes));
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes < waitingBytesMax) return "taken";
     this.#toldFull = true;
@@ -126,7 +127,7 @@ export class ClientCall implements CallStream {
   }
 
   /** Ends a call that has no stream. */
-  fail(code: number, cause: ResetCause): void {
+  diesSoon(code: number, cause: ResetCause): void {
     if (this.#over) return;
     this.#finish();
     setImmediate(() => this.#events.onReset(code, cause));
@@ -144,7 +145,7 @@ export class ClientCall implements CallStream {
 
   #send(stream: ClientHttp2Stream, bytes: Uint8Array): "taken" | "full" {
     if (stream.destroyed || stream.closed || stream.writableEnded) return "taken";
-    return stream.write(bytes, this.#onFlushed) ? "taken" : "full";
+    return stream.write(ownBytes(bytes), this.#onFlushed) ? "taken" : "full";
   }
 
   readonly #onFlushed = (): void => {

@@ -24,11 +24,11 @@ export interface ConnectionEvents {
 }
 
 /**
- * One connection with prior knowledge (h2c). `connecting` until the peer's SETTINGS are there, because its limit of
+ * One connection with prior knowledge (h2c). `opening` until the peer's SETTINGS are there, because its limit of
  * concurrent streams is not known before; `draining` from GOAWAY on.
  */
 export class ClientConnection {
-  phase: "connecting" | "ready" | "draining" | "closed" = "connecting";
+  phase: "opening" | "open" | "draining" | "closed" = "opening";
   readonly #session: ClientHttp2Session;
   readonly #authority: string;
   readonly #events: ConnectionEvents;
@@ -63,20 +63,16 @@ export class ClientConnection {
   }
 
   get hasRoom(): boolean {
-    if (this.phase !== "ready") return false;
+    if (this.phase !== "open") return false;
     return this.#streams < (this.#session.remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY);
   }
 
-  get isUsable(): boolean {
-    return this.phase === "connecting" || this.phase === "ready";
-  }
-
-  start(call: ClientCall): void {
+  open(call: ClientCall): void {
     this.#streams += 1;
-    let open = true;
+    let isOpen = true;
     call.start(this.#route, () => {
-      if (!open) return;
-      open = false;
+      if (!isOpen) return;
+      isOpen = false;
       this.#streams -= 1;
       this.#events.onRoomChanged(this);
     });
@@ -94,7 +90,7 @@ export class ClientConnection {
 
   /** GOAWAY; `onClosed` comes when the last stream has ended. */
   close(): void {
-    if (this.phase === "connecting") this.#session.destroy();
+    if (this.phase === "opening") this.#session.destroy();
     else this.#session.close();
     if (this.phase !== "closed") this.phase = "draining";
   }
@@ -127,9 +123,9 @@ export class ClientConnection {
   }
 
   #settings(): void {
-    if (this.phase === "connecting") {
+    if (this.phase === "opening") {
       clearTimeout(this.#timer);
-      this.phase = "ready";
+      this.phase = "open";
       this.#events.onReady(this);
     } else {
       this.#events.onRoomChanged(this);
@@ -146,7 +142,7 @@ export class ClientConnection {
     clearTimeout(this.#timer);
     const before = this.phase;
     this.phase = "closed";
-    if (before !== "connecting") this.#events.onClosed(this, this.#reason);
+    if (before !== "opening") this.#events.onClosed(this, this.#reason);
     else this.#events.onFailed(this, this.#reason ?? `${this.#authority} closed the connection before its SETTINGS`);
   }
 }

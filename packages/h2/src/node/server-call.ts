@@ -1,4 +1,5 @@
 import type { ServerHttp2Session, ServerHttp2Stream, ServerStreamResponseOptions } from "node:http2";
+import { ownBytes } from "@cutline/runtime";
 import { type CallEvents, type CallStream, type HeaderList, ResetCode } from "../port.ts";
 import { sendableHeaders, sendableResetCode, trailersObject } from "./session.ts";
 
@@ -60,7 +61,7 @@ export class ServerCall implements CallStream {
 
   write(bytes: Uint8Array): "taken" | "full" {
     if (!this.#isWritable()) return "taken";
-    return this.#stream.write(bytes) ? "taken" : "full";
+    return this.#stream.write(ownBytes(bytes)) ? "taken" : "full";
   }
 
   end(): void {

@@ -29,7 +29,7 @@ function serve(chunks: readonly Buffer[]): Promise<void> {
         if (list.includes("/done")) stream.respond([...answer, ...trailers], true);
         return { onHeaders() {}, onData() {}, onTrailers() {}, onEnd() {}, onReset() {}, onDrain() {} };
       },
-      onClose: resolve,
+      onClose: () => resolve(),
     });
   });
   socket.push(Buffer.concat([wire.preface, settings()]));

@@ -103,7 +103,7 @@ export class Recorder implements CallEvents {
 
   onData(chunk: Buffer): void {
     this.bytes += chunk.length;
-    this.chunks.push(chunk);
+    this.chunks.push(Buffer.from(chunk));
     if (this.log.at(-1) !== "data") this.log.push("data");
   }
 

@@ -15,7 +15,10 @@ import {
 } from "./material.ts";
 
 export interface TlsCredentialsOptions {
+  /** With `read`: only what the three are called in messages. */
   readonly files: TlsFiles;
+  /** Where they come from when not from `files`; rejects with a `TlsError`. */
+  readonly read?: () => Promise<TlsContents>;
   /** Whom the certificate must be for. */
   readonly self: MeshName;
   /** How often the files are looked at. */
@@ -45,7 +48,7 @@ export class TlsCredentials {
 
   /** Reads and checks the files. Rejects with a `TlsError` that names the file. */
   static async open(options: TlsCredentialsOptions): Promise<TlsCredentials> {
-    const contents = await readContents(options.files);
+    const contents = await (options.read?.() ?? readContents(options.files));
     const material = checkContents(options.files, contents, options.self, options.nowMs());
     return new TlsCredentials(options, material, contents);
   }
@@ -118,10 +121,10 @@ export class TlsCredentials {
   }
 
   async #look(): Promise<void> {
-    const { files, self, nowMs } = this.#options;
+    const { files, self, nowMs, read } = this.#options;
     let digest = "";
     try {
-      const contents = await readContents(files);
+      const contents = await (read?.() ?? readContents(files));
       digest = contents.digest;
       // What could not be used is tried again each time: a certificate may have become valid meanwhile.
       if (digest !== this.#currentDigest) this.#replace(checkContents(files, contents, self, nowMs()), digest);

@@ -1,13 +1,18 @@
 import type { Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { reasonText } from "./accept.ts";
-import type { TlsCredentials } from "./credentials.ts";
 import { TlsError, type TlsProblem } from "./errors.ts";
 import type { MeshName } from "./identity.ts";
+import type { TlsMaterial } from "./material.ts";
 import { checkName, verifyPeer } from "./verify.ts";
 
 export interface SecureOptions {
-  readonly credentials: TlsCredentials;
+  readonly credentials: {
+    /** What is shown (nothing, when the context has no certificate), and who is believed. */
+    readonly current: Pick<TlsMaterial, "context"> & {
+      readonly identity: Pick<TlsMaterial["identity"], "trustDomain">;
+    };
+  };
   /** Who must be at the other end. */
   readonly expected: MeshName;
   /** What is spoken inside of TLS (ALPN). */

@@ -43,14 +43,14 @@ export async function readContents(files: TlsFiles): Promise<TlsContents> {
   const [certificate, key, authorities] = await Promise.all(
     [files.certificateFile, files.keyFile, files.authoritiesFile].map(read),
   );
+  return contentsOf({ certificate: certificate ?? "", key: key ?? "", authorities: authorities ?? "" });
+}
+
+/** PEM texts that come from elsewhere than from files. */
+export function contentsOf(texts: Omit<TlsContents, "digest">): TlsContents {
   const hash = createHash("sha256");
-  for (const text of [certificate, key, authorities]) hash.update(`${text?.length}:${text}`);
-  return {
-    certificate: certificate ?? "",
-    key: key ?? "",
-    authorities: authorities ?? "",
-    digest: hash.digest("hex"),
-  };
+  for (const text of [texts.certificate, texts.key, texts.authorities]) hash.update(`${text.length}:${text}`);
+  return { ...texts, digest: hash.digest("hex") };
 }
 
 /** Throws a {@link TlsError}: whatever it says, no peer would accept this, or all would be accepted wrongly. */

@@ -4,7 +4,7 @@ import { choice, integer, text } from "../settings.ts";
 import { TlsCredentials } from "./credentials.ts";
 import { TlsError } from "./errors.ts";
 import type { MeshName } from "./identity.ts";
-import type { TlsFiles } from "./material.ts";
+import type { TlsContents, TlsFiles } from "./material.ts";
 
 const reloadIntervalMsDefault = 10_000;
 
@@ -62,17 +62,31 @@ interface OpenCredentialsOptions {
   readonly self: MeshName;
   readonly logger: Logger;
   readonly metrics?: Metrics;
+  /** Instead of the files of the settings. */
+  readonly source?: TlsSource | undefined;
+}
+
+/** Certificate, key and authorities that do not come from files that somebody else keeps. */
+export interface TlsSource {
+  /** The files, or what the three are called in messages when `read` gives them. */
+  readonly files: TlsFiles;
+  readonly read?: () => Promise<TlsContents>;
 }
 
 /** What a program starts with; `undefined`: without TLS, which is logged. Rejects with what is wrong with the settings. */
 export async function openCredentials(options: OpenCredentialsOptions): Promise<TlsCredentials | undefined> {
-  const { config, self, logger, metrics } = options;
-  const files = tlsFilesOf(config);
+  const { config, self, logger, metrics, source } = options;
+  const fromSettings = tlsFilesOf(config);
+  if (source !== undefined && (config.tlsMode === "off" || fromSettings !== undefined)) {
+    const message = "CUTLINE_TLS_* and CUTLINE_IDENTITY_* are both set: certificates come from one of them";
+    throw new TlsError("TlsIncomplete", message);
+  }
+  const files = source?.files ?? fromSettings;
   if (files === undefined) {
     logger.warn({ mode: config.tlsMode }, "no TLS: agents and coordinator talk in the clear and believe every name");
     return undefined;
   }
   const { tlsReloadIntervalMs: reloadIntervalMs } = config;
-  const more = metrics === undefined ? {} : { metrics };
+  const more = { ...(metrics !== undefined && { metrics }), ...(source?.read !== undefined && { read: source.read }) };
   return await TlsCredentials.open({ files, self, reloadIntervalMs, nowMs: Date.now, logger, ...more });
 }

@@ -1,150 +1,25 @@
 import type { CallEvents, CallStream, HeaderList, ResetCause } from "@cutline/h2";
 import { ResetCode } from "@cutline/h2";
-import type { CountedCall } from "../../metrics/call-book.ts";
 import { FrameError, FrameFlag, FrameType, unpin } from "../link/codec.ts";
 import type { ArrivedFrame } from "../link/frame.ts";
 import { encodeHeaders, isGrpc } from "../link/headers.ts";
-import type { Link } from "../link/link.ts";
 import { decodeReset, encodeReset, GrpcStatus, statusAnswer, statusTrailers } from "./answers.ts";
-import type { ApplicationNames, CallHeaders, CallHost, CallRole } from "./call-host.ts";
-import { Credit } from "./credit.ts";
-import { InboundQueue } from "./inbound-queue.ts";
-import { KeptRequest } from "./kept-request.ts";
-import type { OutboundItem, OutboundQueue } from "./outbound-queue.ts";
+import { CallStanding } from "./call-standing.ts";
+import { checkDirection } from "./direction.ts";
 import { everything, type Position } from "./position.ts";
-import { Sending } from "./sending.ts";
 
 /**
  * One end of a call that crosses a link. Carries frames both ways, keeps what the application may not have received,
  * and knows at every instant what stands where. All methods are synchronous.
  */
-export class CallEnd implements CallEvents {
-  readonly role: CallRole;
-  readonly link: Link;
-  readonly callId: number;
-  readonly method: string;
-  /** Caller: the id the application gave (`undefined`: it gave none). Callee: the agent's, once it is handed over. */
-  applicationId: number | undefined;
-  /** The application's epoch in which it made the call; see `cutline-epoch`. */
-  readonly epoch: number;
-  readonly inbound: InboundQueue;
-  readonly request: KeptRequest;
-  readonly counted: CountedCall;
-  readonly #host: CallHost;
-  readonly #sending: Sending;
-  readonly #credit: Credit;
-  #stream: CallStream | undefined;
-  #streamFull = false;
-  /** Nothing more arrives over the link. */
-  #inboundEnded = false;
-  #resetArrived: ArrivedFrame | undefined;
-  #headersHanded = false;
-  /** The application was given the answer's end, or a reset. */
-  #endHanded = false;
-  #endArrived = false;
-  /** The peer's last word on the call, when it has come. */
-  #lastWord: ArrivedFrame | undefined;
-  #linkLost = false;
-  #applicationGone = false;
-  /** The application is known to have ended the call, at a point or by a receipt. */
-  #applicationEnded = false;
-  #abandoned = false;
-  /** Callee: the application was told of a reset, and may not have begun what it was handed before. */
-  #unsettled = false;
+export class CallEnd extends CallStanding implements CallEvents {
   #finished = false;
-
-  constructor(
-    role: CallRole,
-    host: CallHost,
-    link: Link,
-    callId: number,
-    headers: CallHeaders,
-    application: ApplicationNames,
-  ) {
-    this.role = role;
-    this.#host = host;
-    this.link = link;
-    this.callId = callId;
-    this.inbound = new InboundQueue(link.kept);
-    this.method = headers.method;
-    this.applicationId = application.id;
-    this.epoch = application.epoch;
-    this.request = new KeptRequest(host.limits.requestKeptBytesMax, host.memory);
-    this.#credit = new Credit(host.limits.windowBytes);
-    this.counted = host.countCall(role, link, headers);
-    this.#sending = new Sending({
-      role,
-      host,
-      link,
-      callId,
-      isGrpc: headers.isGrpc,
-      credit: this.#credit,
-      onEnded: (type) => this.#sendingEnded(type),
-      setReading: (reading) => {
-        if (reading === "paused") this.#stream?.pause();
-        else this.#stream?.resume();
-      },
-    });
-  }
 
   /** Caller: the application's stream, whose opening headers go first. */
   begin(stream: CallStream, headers: HeaderList, endStream: boolean): void {
-    this.#stream = stream;
-    this.#sending.take(FrameType.open, 0, encodeHeaders(headers), "headers");
+    this.stream = stream;
+    this.sending.take(FrameType.open, 0, encodeHeaders(headers), "headers");
     if (endStream) this.onEnd();
-  }
-
-  /** What the application has sent and the link has not taken. */
-  get outbound(): OutboundQueue {
-    return this.#sending.queue;
-  }
-
-  /** Message bytes of the call so far: from the application to the link, and from the link. */
-  get sentBytes(): number {
-    return this.#credit.sentBytes;
-  }
-
-  get receivedBytes(): number {
-    return this.#credit.arrivedBytes;
-  }
-
-  /** While a cut settles: what the application had sent at its capture. */
-  get cutTarget(): Position | undefined {
-    return this.#sending.cutTarget;
-  }
-
-  set cutTarget(target: Position | undefined) {
-    this.#sending.cutTarget = target;
-  }
-
-  /** Callee: whether the application was given the call. */
-  get isHanded(): boolean {
-    return this.#stream !== undefined;
-  }
-
-  /** Nothing more comes out of the application for this call. */
-  get isSilent(): boolean {
-    return this.#sending.phase !== "open" || this.#applicationGone || this.outbound.read.end;
-  }
-
-  /** Callee: the handler may be at work; it was handed the call and has not answered to the end. */
-  get isInProcess(): boolean {
-    return this.role === "callee" && this.isHanded && !this.isSilent;
-  }
-
-  /** Caller: the application was given a message of the answer, and not its end. */
-  get isAnswerInPart(): boolean {
-    return this.role === "caller" && this.inbound.messagesHanded > 0 && !this.#endHanded;
-  }
-
-  /** The call stands still in either direction, because an application or a link takes no more for now. */
-  get isBackedUp(): boolean {
-    return this.#sending.isPaused || this.#streamFull || (this.#stream?.unsentBytes ?? 0) > 0;
-  }
-
-  /** A message has crossed between application and agent in part, in either direction. */
-  get isInsideMessage(): boolean {
-    return this.#sending.isInsideMessage || this.inbound.handedInsideMessage;
   }
 
   // From the link
@@ -152,16 +27,16 @@ export class CallEnd implements CallEvents {
   /** Throws {@link FrameError} when the frame does not fit the call. */
   arrive(frame: ArrivedFrame): void {
     checkDirection(this.role, frame.type);
-    if (this.#endArrived && frame.type !== FrameType.reset) throw new FrameError("a frame came behind its call's end");
-    if (frame.type === FrameType.message) this.#credit.noteArrived(frame.payload.length);
+    if (this.endArrived && frame.type !== FrameType.reset) throw new FrameError("a frame came behind its call's end");
+    if (frame.type === FrameType.message) this.credit.noteArrived(frame.payload.length);
     this.inbound.append(frame);
     const { role } = frame;
     if (role.part === "end") {
-      this.#inboundEnded = true;
-      this.#endArrived = true;
-      if (frame.type !== FrameType.halfClose) this.#lastWord = frame;
+      this.inboundEnded = true;
+      this.endArrived = true;
+      if (frame.type !== FrameType.halfClose) this.lastWord = frame;
     }
-    if (frame.type === FrameType.reset) this.#resetArrived = frame;
+    if (frame.type === FrameType.reset) this.resetArrived = frame;
     if (this.role === "callee" && role.part === "message" && role.index === 0) this.request.keep(frame.payload);
   }
 
@@ -172,8 +47,8 @@ export class CallEnd implements CallEvents {
   refuse(reason: string): "refused" | "waits" {
     const { next } = this.inbound;
     if (next !== undefined && this.link.mayDeliver(next.number) === "hold") return "waits";
-    if (this.#sending.phase === "ended" || this.#applicationGone) return "refused";
-    if (this.role === "callee" && !this.isHanded) this.#applicationGone = true;
+    if (this.sending.phase === "ended" || this.applicationGone) return "refused";
+    if (this.role === "callee" && !this.isHanded) this.applicationGone = true;
     this.#refuseWith(reason);
     this.pumpToApplication();
     return "refused";
@@ -193,23 +68,23 @@ export class CallEnd implements CallEvents {
   }
 
   credited(grantedBytes: number): void {
-    if (this.#credit.takeGrant(grantedBytes) === "more") this.pumpToLink();
+    if (this.credit.takeGrant(grantedBytes) === "more") this.pumpToLink();
   }
 
   /** After a reconnect: grants may have been lost. */
   regrant(): void {
-    const grant = this.#credit.repeatedGrant;
+    const grant = this.credit.repeatedGrant;
     if (grant !== undefined) this.link.grant(this.callId, grant);
   }
 
   /** Hands over what may be handed over now. */
   pumpToApplication(): void {
     for (let frame = this.inbound.next; frame !== undefined; frame = this.inbound.next) {
-      if (this.#abandoned || !this.#mayHand(frame)) return;
-      if (this.#streamFull && !this.#skipToReset()) return;
+      if (this.abandoned || !this.mayHand(frame)) return;
+      if (this.streamFull && !this.#skipToReset()) return;
       const next = this.inbound.next ?? frame;
       this.inbound.advance();
-      this.#host.gate.noteCrossing();
+      this.host.gate.noteCrossing();
       this.#hand(next);
     }
     this.#finishIfOver();
@@ -217,19 +92,19 @@ export class CallEnd implements CallEvents {
 
   /** Sends what may be sent now. */
   pumpToLink(): void {
-    this.#sending.pump();
+    this.sending.pump();
   }
 
   /** The link is dead: the application gets UNAVAILABLE at once, whatever else was on its way is lost. */
   linkLost(reason: string): void {
-    if (this.isInProcess) this.#host.onCancelled(this);
-    this.#linkLost = true;
-    this.#inboundEnded = true;
-    this.#sending.endSilently();
+    if (this.isInProcess) this.host.onCancelled(this);
+    this.isLinkLost = true;
+    this.inboundEnded = true;
+    this.sending.endSilently();
     this.inbound.takeAll(() => undefined);
     if (this.role === "caller") this.#answer(GrpcStatus.unavailable, reason);
-    else this.#stream?.reset(ResetCode.cancel);
-    this.#host.gate.noteCrossing();
+    else this.stream?.reset(ResetCode.cancel);
+    this.host.gate.noteCrossing();
     this.#finishIfOver();
   }
 
@@ -244,8 +119,8 @@ export class CallEnd implements CallEvents {
 
   /** The application has ended the call on its side: it received what it was handed, and will send nothing more. */
   endedAtApplication(): void {
-    this.#applicationEnded = true;
-    if (this.role === "caller" && this.#applicationGone) this.inbound.takeAll(this.#deliver);
+    this.applicationEnded = true;
+    if (this.role === "caller" && this.applicationGone) this.inbound.takeAll(this.#deliver);
     this.inbound.takeHanded(this.#deliver);
     this.inbound.takeReceived(everything, this.#deliver);
     this.#finishIfOver();
@@ -253,35 +128,12 @@ export class CallEnd implements CallEvents {
 
   /** None of what was handed over before a reset can make the application begin any more. */
   settled(): void {
-    this.#unsettled = false;
+    this.unsettled = false;
     this.inbound.takeAll(this.#deliver);
     this.#finishIfOver();
   }
 
   // At a cut
-
-  /** Whether all that the application had sent before its cut has come out of its sockets, or will not any more. */
-  get hasSettled(): boolean {
-    return this.isSilent || this.#sending.hasReadTarget;
-  }
-
-  /**
-   * Whether the application ended the call with less having come out of it than it had sent before its cut. Where the
-   * peer ended it, the peer's last word in the channel state tells what became of the rest.
-   */
-  get hasLostSome(): boolean {
-    const { cutTarget } = this;
-    if (cutTarget === undefined || cutTarget === everything || this.#linkLost) return false;
-    const lastWord = this.#lastWord?.number;
-    // Behind a marker it stands behind the peer's cut, and tells nothing of what was before.
-    if (lastWord !== undefined && this.link.mayDeliver(lastWord) === "deliver") return false;
-    return this.isSilent && this.outbound.read.messages < cutTarget.messages;
-  }
-
-  /** What the application sent before its cut and the link has not taken: the call's share of the outbox. */
-  outbox(): OutboundItem[] {
-    return this.#sending.outbox();
-  }
 
   /**
    * The caller's application no longer knows the call: it ended it before the cut, and what may still come out of its
@@ -289,26 +141,26 @@ export class CallEnd implements CallEvents {
    */
   abandon(): void {
     this.endedAtApplication();
-    this.#abandoned = true;
+    this.abandoned = true;
     this.#endOutbound(encodeReset(ResetCode.cancel));
-    this.#stream?.reset(ResetCode.cancel);
+    this.stream?.reset(ResetCode.cancel);
   }
 
   /** Reads on in spite of missing credit: what was sent before the cut must come out of the sockets. */
   readForCut(): void {
-    this.#sending.readForCut();
+    this.sending.readForCut();
   }
 
   /** The cut is made and traffic flows again: what had to be kept for it may go. */
   afterCut(): void {
     this.cutTarget = undefined;
-    if (this.#sending.phase === "ended") this.outbound.clear();
-    if (this.#abandoned) this.#inboundEnded = true;
+    if (this.sending.phase === "ended") this.outbound.clear();
+    if (this.abandoned) this.inboundEnded = true;
     const reset = this.outbound.lastReset;
     if (reset !== undefined) this.#endOutbound(reset.payload);
     if (this.outbound.isEmpty) {
       this.#dropUnread();
-      if (this.#nobodyReceives && (this.#abandoned || !this.#applicationGone)) this.inbound.takeAll(this.#deliver);
+      if (this.nobodyReceives && (this.abandoned || !this.applicationGone)) this.inbound.takeAll(this.#deliver);
     }
     this.pumpToLink();
     this.pumpToApplication();
@@ -318,33 +170,35 @@ export class CallEnd implements CallEvents {
 
   onHeaders(headers: HeaderList, endStream: boolean): void {
     if (endStream) this.counted.answered(headers);
-    if (endStream) this.#sending.take(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
+    if (endStream) this.sending.take(FrameType.trailers, FrameFlag.trailersOnly, encodeHeaders(headers), "end");
     else {
-      if (!isGrpc(headers)) this.#sending.bodyIsOpaque();
-      this.#sending.take(FrameType.headers, 0, encodeHeaders(headers), "headers");
+      if (!isGrpc(headers)) this.sending.bodyIsOpaque();
+      this.sending.take(FrameType.headers, 0, encodeHeaders(headers), "headers");
     }
   }
 
   onData(chunk: Buffer): void {
-    if (this.#sending.takeData(chunk) === "tooLarge") this.#refuseMessage();
+    if (this.sending.takeData(chunk) === "tooLarge") this.#refuseMessage();
   }
 
   onTrailers(headers: HeaderList): void {
     if (this.role === "callee") this.counted.answered(headers);
-    if (this.role === "callee") this.#sending.take(FrameType.trailers, 0, encodeHeaders(headers), "end");
+    if (this.role === "callee") this.sending.take(FrameType.trailers, 0, encodeHeaders(headers), "end");
     else this.onEnd();
   }
 
   onEnd(): void {
-    this.#sending.take(FrameType.halfClose, 0, nothing, "end");
+    // An answer without trailers is no gRPC, and ends all the same.
+    if (this.role === "callee") this.onTrailers([]);
+    else this.sending.take(FrameType.halfClose, 0, nothing, "end");
   }
 
   onReset(code: number, cause?: ResetCause): void {
     // After `answered` the application has its answer, or will have: only its unfinished request ends here.
-    if (cause !== "answered") this.#applicationGone = true;
-    if (this.#abandoned) return;
+    if (cause !== "answered") this.applicationGone = true;
+    if (this.abandoned) return;
     if (this.role === "callee" && cause === "connection") {
-      const reason = this.#host.applicationError ?? "the connection to the application broke";
+      const reason = this.host.applicationError ?? "the connection to the application broke";
       this.#answerForApplication(GrpcStatus.unavailable, reason);
     } else {
       this.#resetPeer(code);
@@ -352,7 +206,7 @@ export class CallEnd implements CallEvents {
   }
 
   onDrain(): void {
-    this.#streamFull = false;
+    this.streamFull = false;
     this.#offerCredit();
     this.pumpToApplication();
   }
@@ -361,29 +215,13 @@ export class CallEnd implements CallEvents {
     this.link.delivered(frame);
   };
 
-  /** Whether what is handed over counts as received only when the application says so. */
-  get #confirms(): boolean {
-    return this.#host.confirmsReceipt && this.applicationId !== undefined;
-  }
-
-  /** What the call still brings makes no difference to the application. */
-  get #nobodyReceives(): boolean {
-    if (this.#unsettled) return false;
-    return this.#abandoned || this.#applicationGone || (this.role === "callee" && this.#sending.phase === "ended");
-  }
-
-  /** During a capture nobody knows yet on which side of the cut the application's receiving stands. */
-  get #undecided(): boolean {
-    return this.#confirms && this.#host.gate.fromApplication !== "open";
-  }
-
   /** A reset waits for nothing (RFC 9113, section 6.4), except for a cut to be made. */
   #resetPeer(code: number): void {
-    if (this.#sending.phase === "ended") return;
+    if (this.sending.phase === "ended") return;
     const payload = encodeReset(code);
-    if (this.#host.gate.fromApplication !== "open") this.#sending.take(FrameType.reset, 0, payload, "end");
+    if (this.host.gate.fromApplication !== "open") this.sending.take(FrameType.reset, 0, payload, "end");
     else {
-      this.#host.gate.noteCrossing();
+      this.host.gate.noteCrossing();
       this.#endOutbound(payload);
       this.#dropUnread();
       this.#finishIfOver();
@@ -391,17 +229,17 @@ export class CallEnd implements CallEvents {
   }
 
   #endOutbound(reset: Uint8Array): void {
-    this.#sending.endWith(reset, this.#inboundEnded ? "ended" : "open");
-    this.#inboundEnded = true;
+    this.sending.endWith(reset, this.inboundEnded ? "ended" : "open");
+    this.inboundEnded = true;
   }
 
-  #sendingEnded(type: number): void {
-    if (type === FrameType.reset) this.#inboundEnded = true;
+  protected override sendingEnded(type: number): void {
+    if (type === FrameType.reset) this.inboundEnded = true;
     if (this.role === "callee") {
       // A server that has sent its status has done with the call.
-      this.#streamFull = false;
+      this.streamFull = false;
       this.endedAtApplication();
-      if (!this.#undecided) this.inbound.takeAll(this.#deliver);
+      if (!this.undecided) this.inbound.takeAll(this.#deliver);
     }
     this.#dropUnread();
     this.#finishIfOver();
@@ -412,28 +250,23 @@ export class CallEnd implements CallEvents {
    * may still be reading from, until it says that it has ended it.
    */
   #dropUnread(): void {
-    if (!this.#applicationGone || this.#undecided) return;
-    if (this.role === "caller" && this.#confirms && !this.#applicationEnded && !this.#abandoned) return;
+    if (!this.applicationGone || this.undecided) return;
+    if (this.role === "caller" && this.confirms && !this.applicationEnded && !this.abandoned) return;
     this.inbound.takeAll(this.#deliver);
-  }
-
-  #mayHand(frame: ArrivedFrame): boolean {
-    if (this.link.mayDeliver(frame.number) === "hold" || !this.#host.gate.mayEnter(frame.type)) return false;
-    return frame.type !== FrameType.open || this.#host.applicationReady;
   }
 
   /** An application that does not read still hears of a reset; what stands before it nobody will get. */
   #skipToReset(): boolean {
-    const reset = this.#resetArrived;
-    if (reset === undefined || !this.#mayHand(reset)) return false;
+    const reset = this.resetArrived;
+    if (reset === undefined || !this.mayHand(reset)) return false;
     while (this.inbound.next !== undefined && this.inbound.next !== reset) this.inbound.skip();
-    this.#streamFull = false;
+    this.streamFull = false;
     return true;
   }
 
   #hand(frame: ArrivedFrame): void {
-    if (this.#nobodyReceives) {
-      if (!this.#applicationGone && !this.#undecided) this.inbound.takeAll(this.#deliver);
+    if (this.nobodyReceives) {
+      if (!this.applicationGone && !this.undecided) this.inbound.takeAll(this.#deliver);
       this.#dropUnread();
       return;
     }
@@ -442,16 +275,16 @@ export class CallEnd implements CallEvents {
         this.#open(frame.headers);
         break;
       case FrameType.headers:
-        this.#headersHanded = true;
-        this.#stream?.respond(frame.headers, false);
+        this.headersHanded = true;
+        this.stream?.respond(frame.headers, false);
         break;
       case FrameType.message:
-        this.#credit.noteHanded(frame.payload.length);
-        if (this.#stream?.write(frame.payload) === "full") this.#streamFull = true;
+        this.credit.noteHanded(frame.payload.length);
+        if (this.stream?.write(frame.payload) === "full") this.streamFull = true;
         else this.#offerCredit();
         break;
       case FrameType.halfClose:
-        this.#stream?.end();
+        this.stream?.end();
         break;
       case FrameType.trailers:
         this.#handTrailers(frame);
@@ -460,65 +293,62 @@ export class CallEnd implements CallEvents {
         this.#resetApplication(frame);
         break;
     }
-    if (!this.#confirms) this.inbound.takeHanded(this.#deliver);
+    if (!this.confirms) this.inbound.takeHanded(this.#deliver);
   }
 
   #open(headers: HeaderList): void {
-    const unreachable = this.#host.applicationError;
+    const unreachable = this.host.applicationError;
     if (unreachable === undefined) {
-      this.#stream = this.#host.openToApplication(this, headers, this);
+      this.stream = this.host.openToApplication(this, headers, this);
       return;
     }
-    this.#applicationGone = true;
+    this.applicationGone = true;
     this.#answerForApplication(GrpcStatus.unavailable, unreachable);
   }
 
   #handTrailers(frame: ArrivedFrame): void {
-    this.#endHanded = true;
+    this.endHanded = true;
     this.counted.answered(frame.headers);
-    if (this.inbound.messagesHanded > 1) this.#host.onStreamAnswered();
-    if ((frame.flags & FrameFlag.trailersOnly) !== 0 && !this.#headersHanded)
-      this.#stream?.respond(frame.headers, true);
-    else this.#stream?.trailers(frame.headers);
+    if (this.inbound.messagesHanded > 1) this.host.onStreamAnswered();
+    if ((frame.flags & FrameFlag.trailersOnly) !== 0 && !this.headersHanded) this.stream?.respond(frame.headers, true);
+    else this.stream?.trailers(frame.headers);
     // The server has answered without reading the whole request, and never will; an application that is still sending
     // hears of it by itself.
-    if (this.outbound.read.end && this.#sending.phase === "open") this.#resetPeer(ResetCode.noError);
+    if (this.outbound.read.end && this.sending.phase === "open") this.#resetPeer(ResetCode.noError);
   }
 
   #resetApplication(frame: ArrivedFrame): void {
     const mayBeAtWork = this.isInProcess;
-    this.#endHanded = true;
-    this.#stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
+    this.endHanded = true;
+    this.stream?.reset(decodeReset(frame.payload) ?? ResetCode.cancel);
     // Nothing that the application still sends for the call can matter: the peer has forgotten it.
-    this.#sending.endSilently();
+    this.sending.endSilently();
     if (this.role === "caller") return;
     if (!mayBeAtWork) {
       this.inbound.takeAll(this.#deliver);
       return;
     }
-    this.#host.onCancelled(this);
-    if (!this.#confirms) return;
-    this.#unsettled = true;
-    this.#host.onUnsettled(this);
+    this.host.onCancelled(this);
+    if (!this.confirms) return;
+    this.unsettled = true;
+    this.host.onUnsettled(this);
   }
 
   #refuseMessage(): void {
-    const { messageBytesMax } = this.#host.limits;
-    this.#refuseWith(
-      `a message of ${this.#sending.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`,
-    );
+    const { messageBytesMax } = this.host.limits;
+    this.#refuseWith(`a message of ${this.sending.refusedBytes} bytes exceeds the agent's limit of ${messageBytesMax}`);
   }
 
   #refuseWith(reason: string): void {
     if (this.role === "callee") {
-      if (this.isInProcess) this.#host.onCancelled(this);
+      if (this.isInProcess) this.host.onCancelled(this);
       this.#answerForApplication(GrpcStatus.resourceExhausted, reason);
-      this.#stream?.reset(ResetCode.cancel);
+      this.stream?.reset(ResetCode.cancel);
       return;
     }
     this.#answer(GrpcStatus.resourceExhausted, reason);
     // Nothing of the callee's answer may follow the agent's own.
-    this.#applicationGone = true;
+    this.applicationGone = true;
     this.#resetPeer(ResetCode.cancel);
   }
 
@@ -527,60 +357,41 @@ export class CallEnd implements CallEvents {
     this.counted.answeredWith(status);
     const { headers } = this.outbound.read;
     const block = encodeHeaders(headers ? statusTrailers(status, message) : statusAnswer(status, message));
-    this.#sending.take(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
+    this.sending.take(FrameType.trailers, headers ? 0 : FrameFlag.trailersOnly, block, "end");
   }
 
   /** Caller: ends the call towards the application, in the callee's place. */
   #answer(status: string, message: string): void {
     this.counted.answeredWith(status);
-    this.#host.onAnsweredByAgent(this);
-    if (this.#headersHanded) this.#stream?.trailers(statusTrailers(status, message));
-    else this.#stream?.respond(statusAnswer(status, message), true);
+    this.host.onAnsweredByAgent(this);
+    if (this.headersHanded) this.stream?.trailers(statusTrailers(status, message));
+    else this.stream?.respond(statusAnswer(status, message), true);
   }
 
   readonly #offerAgain = (): void => this.#offerCredit();
 
   /** Tops the peer's credit up, unless the application, this call's share of memory or all of it is full. */
   #offerCredit(): void {
-    if (this.#streamFull || this.#inboundEnded) return;
+    if (this.streamFull || this.inboundEnded) return;
     // A message that has begun gets through, however much is kept: it cannot be received in part.
-    if (this.inbound.bytes >= this.#host.limits.keptBytesMax && !this.inbound.handedInsideMessage) return;
-    const { memory } = this.#host;
+    if (this.inbound.bytes >= this.host.limits.keptBytesMax && !this.inbound.handedInsideMessage) return;
+    const { memory } = this.host;
     if (memory.isFull && !this.inbound.handedInsideMessage) {
       memory.whenRoom(this.#offerAgain);
       return;
     }
-    const grant = this.#credit.nextGrant();
+    const grant = this.credit.nextGrant();
     if (grant !== undefined) this.link.grant(this.callId, grant);
   }
 
   #finishIfOver(): void {
-    if (this.#host.gate.fromApplication !== "open" && !this.outbound.isEmpty) return;
-    if (this.#finished || !this.#inboundEnded || this.#sending.phase === "open" || !this.inbound.isEmpty) return;
+    if (this.#finished || !this.isOver) return;
     this.#finished = true;
     this.request.release();
-    this.#host.memory.forget(this.#offerAgain);
+    this.host.memory.forget(this.#offerAgain);
     this.counted.close(this);
-    this.#host.onFinished(this);
+    this.host.onFinished(this);
   }
 }
 
 const nothing = new Uint8Array(0);
-
-const fromCaller: ReadonlySet<number> = new Set([
-  FrameType.open,
-  FrameType.message,
-  FrameType.halfClose,
-  FrameType.reset,
-]);
-const fromCallee: ReadonlySet<number> = new Set([
-  FrameType.headers,
-  FrameType.message,
-  FrameType.trailers,
-  FrameType.reset,
-]);
-
-function checkDirection(role: CallRole, type: number): void {
-  if ((role === "callee" ? fromCaller : fromCallee).has(type)) return;
-  throw new FrameError(`frame type ${type} does not come from a ${role === "callee" ? "caller" : "callee"}`);
-}

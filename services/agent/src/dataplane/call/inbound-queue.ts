@@ -1,3 +1,4 @@
+import { ownBytes } from "@cutline/runtime";
 import { FrameFlag, FrameType, unpin } from "../link/codec.ts";
 import type { ArrivedFrame } from "../link/frame.ts";
 import { decodeHeaders } from "../link/headers.ts";
@@ -41,11 +42,13 @@ export class InboundQueue {
     return this.#frames[this.#handed];
   }
 
-  /** The frame that came last could not be handed over at once: it must not keep the read that it came by. */
+  /** The frame that came last, if it is still here, must not keep the read that it came by, nor change with the next. */
   keepLast(): void {
-    if (this.next === undefined) return;
     const last = this.#frames[this.#frames.length - 1];
-    if (last !== undefined) unpin(last);
+    if (last === undefined) return;
+    if (this.next !== undefined) unpin(last);
+    // It has been handed over, and will not stay for long.
+    else last.payload = ownBytes(last.payload);
   }
 
   /** Notes that `next` has been handed over. */

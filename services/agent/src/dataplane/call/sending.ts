@@ -1,3 +1,4 @@
+import { ownBytes } from "@cutline/runtime";
 import { FrameFlag, FrameType } from "../link/codec.ts";
 import type { Link } from "../link/link.ts";
 import type { CallHost, CallRole } from "./call-host.ts";
@@ -147,7 +148,7 @@ export class Sending {
       this.#send(item);
       return;
     }
-    this.queue.append(item);
+    this.queue.append({ ...item, payload: ownBytes(item.payload) });
     this.#paceReading();
   }
 

@@ -56,7 +56,7 @@ export class GrpcSplitter implements BodySplitter {
     while (at < chunk.length) {
       if (this.#remaining === 0) {
         if (chunk.length - at < prefixBytes) {
-          this.#prefix = chunk.subarray(at);
+          this.#prefix = Buffer.from(chunk.subarray(at));
           return "ok";
         }
         const bytes = chunk.readUInt32BE(at + 1);
@@ -74,7 +74,7 @@ export class GrpcSplitter implements BodySplitter {
       const messageIndex = this.#index;
       if (endOfMessage) this.#index += 1;
       emit({
-        bytes: chunk.subarray(at, at + take),
+        bytes: take === chunk.length ? chunk : chunk.subarray(at, at + take),
         messageIndex,
         offsetBytes,
         messageBytes: this.#messageBytes,

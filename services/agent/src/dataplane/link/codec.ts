@@ -1,3 +1,5 @@
+import { isShared } from "@cutline/runtime";
+
 /**
  * Frames between two agents (docs/reference/link-protocol.md). Every frame begins with 16 bytes, big-endian:
  * length of what follows the length field (4), type (1), flags (1), number (6), call id (4); the payload follows.
@@ -59,11 +61,11 @@ export interface FrameSink {
 
 /**
  * For a frame that is kept: a payload that is a small view of a large buffer becomes a copy, because what is kept is
- * counted by payloads, and the buffer of a whole read may be 64 KiB.
+ * counted by payloads, and the buffer of a whole read may be 64 KiB. One in memory that the next read changes does, too.
  */
 export function unpin(frame: { payload: Buffer }): void {
   const { payload } = frame;
-  if (payload.buffer.byteLength <= 4 * payload.length + unpinnedBytes) return;
+  if (payload.buffer.byteLength <= 4 * payload.length + unpinnedBytes && !isShared(payload)) return;
   // Not from the pool, which would be kept in its turn.
   const copy = Buffer.allocUnsafeSlow(payload.length);
   payload.copy(copy);

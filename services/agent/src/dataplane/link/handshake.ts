@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { receive } from "@cutline/runtime";
 import {
   encodeFrameHeader,
   FrameDecoder,
@@ -45,7 +46,7 @@ export class FrameConnection {
       },
     });
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => {
+    receive(socket, (chunk) => {
       this.lastReceivedAtMs = this.#now();
       try {
         this.#decoder.feed(chunk);
@@ -113,6 +114,7 @@ export class FrameConnection {
   }
 
   #onEarlyFrame(frame: ReceivedFrame): void {
+    unpin(frame);
     const waiting = this.#waiting;
     if (waiting !== undefined) {
       this.#waiting = undefined;
@@ -122,7 +124,6 @@ export class FrameConnection {
     // Frames right behind the handshake, before its promise has been looked at.
     this.#earlyBytes += frameHeaderBytes + frame.payload.length;
     if (this.#earlyBytes > earlyBytesMax) throw new FrameError("too much came before the handshake was done");
-    unpin(frame);
     this.#early.push(frame);
   }
 }

@@ -215,7 +215,7 @@ export class Link {
     return id % 2 === (this.role === "dialler" ? 0 : 1) && id > 0 && id <= callIdMax;
   }
 
-  /** Numbers and sends an application frame. The payload is kept by reference until it is acknowledged. */
+  /** Numbers and sends an application frame, and keeps it until it is acknowledged. `payload` may be shared memory. */
   send(type: number, flags: number, callId: number, payload: Uint8Array = nothing): number {
     const number = numberFrame(this.outgoing);
     this.#sendNumbered(type, flags, number, callId, payload);
@@ -309,6 +309,7 @@ export class Link {
         if (this.#sender.acknowledge(number) === "beyond") {
           throw new FrameError(`the peer acknowledged ${number}, but only ${this.lastSent} were sent`);
         }
+        this.#connection?.output.acknowledged(number);
         this.#offerRoom();
         return;
       case FrameType.credit:

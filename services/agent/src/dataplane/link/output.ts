@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { BatchWriter } from "@cutline/runtime";
+import { BatchWriter, ownBytes, reservedBytesMax, returnSlab } from "@cutline/runtime";
 import { encodeFrameHeader, frameHeaderBytes } from "./codec.ts";
 
 /** A frame as it was sent, for sending it again: bytes that nobody writes to, and the payload where it is not among them. */
@@ -11,25 +11,41 @@ export interface SentFrame {
 }
 
 /** Longer payloads are kept where they are. */
-const copiedBytesMax = 4 * 1024;
+const copiedBytesMax = reservedBytesMax - frameHeaderBytes;
 
-/** Writes frames of a link (docs/reference/link-protocol.md) into the batch of this turn of the event loop. */
+/** A slab that is full, with frames that may have to be sent again. */
+interface FullSlab {
+  readonly slab: Buffer;
+  /** The last number that stands in it. */
+  readonly number: number;
+  /** Of all that was sent before and in it. */
+  readonly takenBytes: number;
+}
+
+/**
+ * Writes frames of a link (docs/reference/link-protocol.md) into the batch of this turn of the event loop. What stands
+ * in its slabs is what a resume sends: one is written to again when the peer has acknowledged all of it.
+ */
 export class LinkOutput extends BatchWriter {
+  #fullSlabs: FullSlab[] = [];
+  #lastNumber = 0;
+
   constructor(socket: Duplex) {
-    super(socket, { slabs: "kept", copiedBytesMax });
+    super(socket, { copiedBytesMax });
   }
 
-  /** `payload` must not change before the frame is acknowledged. */
+  /** The frame is kept as it is until `acknowledged` has been told its number; that may be on a later connection. */
   frame(type: number, flags: number, number: number, callId: number, payload: Uint8Array): SentFrame {
-    const start = this.reserve(frameHeaderBytes);
+    const { length } = payload;
+    if (length > copiedBytesMax) return this.#longFrame(unsentFrame(type, flags, number, callId, payload));
+    const start = this.reserve(frameHeaderBytes + length);
+    // Behind `reserve`, which gives up a slab that does not have the room.
+    this.#lastNumber = number;
     const { slab } = this;
-    writeFrameHeader(slab, start, type, flags, number, callId, payload.length);
-    const end = start + frameHeaderBytes;
-    if (payload.length === 0) return { source: slab, start, end, payload: undefined };
-    const isBeside = this.append(payload) === "copied" && this.slab === slab;
-    return isBeside
-      ? { source: slab, start, end: end + payload.length, payload: undefined }
-      : { source: slab, start, end, payload };
+    writeFrameHeader(slab, start, type, flags, number, callId, length);
+    const payloadAt = start + frameHeaderBytes;
+    if (length > 0) slab.set(payload, payloadAt);
+    return { source: slab, start, end: payloadAt + length, payload: undefined };
   }
 
   /** A frame without a number: nobody sends it again. */
@@ -43,6 +59,30 @@ export class LinkOutput extends BatchWriter {
     this.append(source.subarray(start, end));
     if (payload !== undefined) this.append(payload);
   }
+
+  /** The peer has all numbers up to this one. */
+  acknowledged(number: number): void {
+    const { writtenBytes } = this;
+    for (let first = this.#fullSlabs[0]; first !== undefined; first = this.#fullSlabs[0]) {
+      // Behind its last number may stand frames without one, which have not left yet.
+      if (first.number > number || first.takenBytes > writtenBytes) return;
+      this.#fullSlabs.shift();
+      returnSlab(first.slab);
+    }
+  }
+
+  protected override allWritten(at: number): number {
+    return at;
+  }
+
+  protected override slabFull(slab: Buffer): void {
+    this.#fullSlabs.push({ slab, number: this.#lastNumber, takenBytes: this.takenBytes });
+  }
+
+  #longFrame(frame: SentFrame): SentFrame {
+    this.again(frame);
+    return frame;
+  }
 }
 
 /** A frame that cannot be sent now, because there is no connection. */
@@ -54,7 +94,7 @@ export function unsentFrame(
   payload: Uint8Array,
 ): SentFrame {
   const source = encodeFrameHeader(type, flags, number, callId, payload.length);
-  return { source, start: 0, end: frameHeaderBytes, payload: payload.length === 0 ? undefined : payload };
+  return { source, start: 0, end: frameHeaderBytes, payload: payload.length === 0 ? undefined : ownBytes(payload) };
 }
 
 function writeFrameHeader(

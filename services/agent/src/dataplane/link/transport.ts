@@ -5,6 +5,7 @@ import {
   Acceptor,
   addressOf,
   checkName,
+  connectShared,
   describeError,
   describeName,
   type Logger,
@@ -98,8 +99,10 @@ export class LinkTransport {
   /** Never rejects. */
   async dial(address: Address, processId: string): Promise<Dialled> {
     const { credentials } = this.#options;
+    if (credentials === undefined) {
+      return { outcome: "dialled", socket: connectShared({ ...address, noDelay: true }) };
+    }
     const raw = connect({ ...address, noDelay: true });
-    if (credentials === undefined) return { outcome: "dialled", socket: raw };
     this.#dialling.add(raw);
     try {
       await connected(raw, this.#options.handshakeTimeoutMs);

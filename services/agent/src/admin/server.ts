@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { CutlineError, type Logger, type Metrics } from "@cutline/runtime";
+import type { IncomingMessage } from "node:http";
+import type { Logger, Metrics } from "@cutline/runtime";
 import { facts, page, paragraph, table } from "./html.ts";
+import { type Answer, json, Listener } from "./listener.ts";
 import type { Readiness } from "./readiness.ts";
 import type { CallRow, LinkRow, Listing, SettingRow } from "./views.ts";
 
@@ -17,80 +17,33 @@ export interface AdminOptions {
   readonly logger: Logger;
 }
 
-class AdminError extends CutlineError<"ListenFailed"> {}
-
-/** Connections at a time. */
-const connectionsMax = 64;
-/** From the first byte of a request to its last, and between requests. */
-const requestTimeoutMs = 5_000;
-
-interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
-
 /** The agent's own page: JSON for programs, HTML for browsers. Only reads, and only on the address it is given. */
 export class AdminServer {
   readonly #options: AdminOptions;
-  readonly #server: Server;
+  readonly #listener: Listener;
 
   constructor(options: AdminOptions) {
     this.#options = options;
-    this.#server = createServer(
-      { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, keepAliveTimeout: requestTimeoutMs },
-      (request, response) => {
-        this.#answer(request, response).catch((error) => {
-          options.logger.error({ error, url: request.url }, "a page of the agent failed");
-          response.destroy();
-        });
-      },
-    );
-    this.#server.maxConnections = connectionsMax;
+    this.#listener = new Listener({
+      purpose: "the agent's page",
+      portSetting: "CUTLINE_ADMIN_PORT",
+      logger: options.logger,
+      route: (path, request) => this.#route(path, request),
+    });
   }
 
   /** Resolves with the port, which is the one the system chose when 0 was asked for. */
-  async listen(host: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error) => {
-        const message = `cannot listen on ${host}:${port} for the agent's page; set CUTLINE_ADMIN_PORT to a free port, or 0 for any`;
-        reject(new AdminError("ListenFailed", message, { cause: error }));
-      };
-      this.#server.once("error", failed);
-      this.#server.listen(port, host, () => {
-        this.#server.removeListener("error", failed);
-        this.#server.on("error", (error) => this.#options.logger.error({ error }, "listener of the page failed"));
-        resolve();
-      });
-    });
-    return (this.#server.address() as AddressInfo).port;
+  listen(host: string, port: number): Promise<number> {
+    return this.#listener.listen(host, port);
   }
 
-  async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
-    await closed;
+  close(): Promise<void> {
+    return this.#listener.close();
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, contentType, body } = await this.#route(request);
-    response.writeHead(status, {
-      "content-type": contentType,
-      "content-length": Buffer.byteLength(body),
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    });
-    response.end(request.method === "HEAD" ? undefined : body);
-  }
-
-  async #route(request: IncomingMessage): Promise<Answer> {
-    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+  async #route(path: string, request: IncomingMessage): Promise<Answer> {
     const wantsHtml = request.headers.accept?.includes("text/html") ?? false;
     const { metrics, title } = this.#options;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return json(405, { code: "MethodNotAllowed", message: "this page only tells; use GET" });
-    }
     if (!isLocal(request.headers.host)) {
       // A page elsewhere that has its name resolved to this address must not read this one.
       return json(403, { code: "ForeignHost", message: "call this page by its address or as localhost" });
@@ -150,10 +103,6 @@ function readinessHtml({ outcome, missing, reservations }: Readiness): string {
 function answer(wantsHtml: boolean, status: number, title: string, value: unknown, body: () => string): Answer {
   if (!wantsHtml) return json(status, value);
   return { status, contentType: "text/html; charset=utf-8", body: page(title, body()) };
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: "application/json; charset=utf-8", body: `${JSON.stringify(value, null, 2)}\n` };
 }
 
 /** Names that nobody else can give to this machine: addresses, and `localhost`. */

@@ -44,7 +44,7 @@ class FrontDoorError extends CutlineError<"ListenFailed"> {}
 export class FrontDoor {
   readonly #options: FrontDoorOptions;
   readonly #limits: FrontDoorLimits;
-  readonly #server: Server;
+  readonly #servers: Server[] = [];
   /** Sockets of which it is not clear yet what they bring. */
   readonly #arriving = new Set<Socket>();
   readonly #tunnels = new Set<Socket>();
@@ -52,45 +52,65 @@ export class FrontDoor {
   constructor(options: FrontDoorOptions) {
     this.#options = options;
     this.#limits = { ...defaultFrontDoorLimits, ...options.limits };
-    // Half-open, because a tunnel passes the end of one direction on and keeps the other.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
-      this.#accept(socket).catch((error) => {
-        options.logger.error({ error }, "connection closed: it could not be taken in");
-        socket.destroy();
-      });
-    });
-    this.#server.maxConnections = this.#limits.connectionsMax;
-    this.#server.on("drop", () => {
-      options.logger.warn({ connectionsMax: this.#limits.connectionsMax }, "connection dropped: too many are open");
-    });
-    this.#server.on("error", (error) => options.logger.error({ error }, "listener failed"));
   }
 
-  /** Resolves with the port, which is the one the system chose when 0 was asked for. */
-  async listen(host: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error) => {
-        const message = `cannot listen on ${host}:${port}; is another agent or program using it?`;
-        reject(new FrontDoorError("ListenFailed", message, { cause: error }));
-      };
-      this.#server.once("error", failed);
-      this.#server.listen(port, host, () => {
-        this.#server.removeListener("error", failed);
-        resolve();
-      });
-    });
-    return (this.#server.address() as AddressInfo).port;
+  /**
+   * Opens each of the hosts (one, or several with commas between them) at one port, and resolves with it: the port that
+   * the system chose when 0 was asked for. Of several, an address that this machine does not have is left out.
+   */
+  async listen(hosts: string, port: number): Promise<number> {
+    let opened = port;
+    let missing: unknown;
+    for (const host of hosts.split(",").map((one) => one.trim())) {
+      try {
+        opened = await this.#open(host, opened);
+      } catch (error) {
+        if (!hosts.includes(",") || !isForeign(error)) throw error;
+        missing = error;
+        this.#options.logger.info({ host, port }, "not listening: this machine has no such address");
+      }
+    }
+    if (this.#servers.length === 0) throw missing;
+    return opened;
   }
 
   /** Stops accepting, lets tunnels finish, and cuts them after `graceMs`. HTTP/2 connections are the HTTP/2 server's to close. */
   async close(graceMs: number): Promise<void> {
-    this.#server.close();
+    for (const server of this.#servers) server.close();
     for (const socket of this.#arriving) socket.destroy();
     const timer = setTimeout(() => {
       for (const socket of this.#tunnels) socket.destroy();
     }, graceMs);
     await Promise.all([...this.#tunnels].map((socket) => new Promise((resolve) => socket.once("close", resolve))));
     clearTimeout(timer);
+  }
+
+  async #open(host: string, port: number): Promise<number> {
+    const { logger } = this.#options;
+    const { connectionsMax } = this.#limits;
+    // Half-open, because a tunnel passes the end of one direction on and keeps the other.
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+      this.#accept(socket).catch((error) => {
+        logger.error({ error }, "connection closed: it could not be taken in");
+        socket.destroy();
+      });
+    });
+    server.maxConnections = connectionsMax;
+    server.on("drop", () => logger.warn({ connectionsMax }, "connection dropped: too many are open"));
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error) => {
+        const message = `cannot listen on ${host}:${port}; is another agent or program using it?`;
+        reject(new FrontDoorError("ListenFailed", message, { cause: error }));
+      };
+      server.once("error", failed);
+      server.listen(port, host, () => {
+        server.removeListener("error", failed);
+        server.on("error", (error) => logger.error({ error }, "listener failed"));
+        resolve();
+      });
+    });
+    this.#servers.push(server);
+    return (server.address() as AddressInfo).port;
   }
 
   async #accept(socket: Socket): Promise<void> {
@@ -168,6 +188,12 @@ export class FrontDoor {
       },
     });
   }
+}
+
+function isForeign(error: unknown): boolean {
+  const cause = error instanceof FrontDoorError ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT";
 }
 
 export function createFrontDoor(options: FrontDoorOptions): FrontDoor {

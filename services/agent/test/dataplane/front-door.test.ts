@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
@@ -346,16 +347,22 @@ describe("front door: everything else", () => {
     });
   });
 
+  it("opens several addresses at one port, of which those that are not this machine's are left out", async () => {
+    const door = anybodysDoor();
+    const port = await door.listen("127.0.0.1,203.0.113.77,127.0.0.2", 0);
+    for (const host of ["127.0.0.1", "127.0.0.2"]) {
+      const socket = connect(port, host);
+      await once(socket, "connect");
+      socket.destroy();
+    }
+    await door.close(0);
+    await assert.rejects(anybodysDoor().listen("203.0.113.77,203.0.113.78", 0), { code: "ListenFailed" });
+    await assert.rejects(anybodysDoor().listen("203.0.113.77", 0), { code: "ListenFailed" });
+  });
+
   it("says which address it cannot listen on", async () => {
     const taken = await rawServer();
-    const door = createFrontDoor({
-      http2Server: createLeanServer(),
-      logger: silentLogger,
-      onConnection: () => {
-        throw new Error("nobody connects");
-      },
-      onTunnel: () => ({ outcome: "refused", reason: "none" }),
-    });
+    const door = anybodysDoor();
     await assert.rejects(door.listen("127.0.0.1", taken.port), {
       code: "ListenFailed",
       message: new RegExp(`${taken.port}`),
@@ -363,3 +370,15 @@ describe("front door: everything else", () => {
     await taken.close();
   });
 });
+
+/** One that nobody is to come through. */
+function anybodysDoor(): FrontDoor {
+  return createFrontDoor({
+    http2Server: createLeanServer(),
+    logger: silentLogger,
+    onConnection: () => {
+      throw new Error("nobody connects");
+    },
+    onTunnel: () => ({ outcome: "refused", reason: "none" }),
+  });
+}

@@ -1,0 +1,61 @@
+import type { PatchOperation } from "./json-patch.ts";
+
+export type SkipReason =
+  | "NotAsked"
+  | "SystemNamespace"
+  | "OwnPod"
+  | "StaticPod"
+  /** What would be done has been done. */
+  | "AlreadyInjected";
+
+export type RefusalCode =
+  | "AnnotationInvalid"
+  | "AnnotationUnknown"
+  | "CaptureFileNotShared"
+  | "ContainerMissing"
+  | "ContainerTaken"
+  | "HostNetwork"
+  | "JobNeedsNativeSidecars"
+  | "PodInvalid"
+  | "PortClash"
+  | "PortMissing"
+  | "UserClash"
+  | "VolumeTaken"
+  | "WindowsPod";
+
+export interface Refusal {
+  readonly outcome: "refused";
+  readonly code: RefusalCode;
+  /** What is wrong, with which thing, and what to do. */
+  readonly message: string;
+}
+
+export interface Skip {
+  readonly outcome: "skipped";
+  readonly reason: SkipReason;
+  readonly message: string;
+  /** What its owner should know all the same. */
+  readonly warnings: readonly string[];
+}
+
+export type Outcome =
+  | {
+      readonly outcome: "patch";
+      /** Of the pod or pod template that was given. Never empty. */
+      readonly operations: readonly PatchOperation[];
+      readonly warnings: readonly string[];
+      /** See {@link InjectedStatus.revision}. */
+      readonly revision: string;
+    }
+  | Skip
+  | Refusal;
+
+export class Refused extends Error {
+  readonly refusal: Refusal;
+
+  constructor(code: RefusalCode, message: string) {
+    super(message);
+    this.name = "Refused";
+    this.refusal = { outcome: "refused", code, message };
+  }
+}

@@ -1,1 +1,8 @@
-export { type IssuedCertificate, type IssueOptions, type Issuer, issueCertificate } from "./issue.ts";
+export {
+  type IssuedCertificate,
+  type IssueOptions,
+  type Issuer,
+  issueCertificate,
+  signCertificate,
+} from "./issue.ts";
+export { type CertificateRequest, createRequest, type RequestOutcome, readRequest } from "./request.ts";

@@ -46,6 +46,7 @@ export interface IssueOptions {
   /** The subject's common name; at most 64 characters count, more are cut. */
   readonly commonName: string;
   readonly uris: readonly string[];
+  readonly dnsNames?: readonly string[];
   /** Milliseconds since 1970; whole seconds are what a certificate can hold. */
   readonly fromMs: number;
   readonly untilMs: number;
@@ -76,13 +77,27 @@ const serialBytes = 16;
 /** A new ECDSA P-256 key and its certificate. Throws when the issuer's PEM cannot be read. */
 export function issueCertificate(options: IssueOptions): IssuedCertificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: curve });
+  const issuer = options.issuer === undefined ? undefined : readIssuer(options.issuer);
+  return {
+    certificate: write(options, publicKey, issuer, issuer?.key ?? privateKey),
+    key: String(privateKey.export({ type: "pkcs8", format: "pem" })),
+  };
+}
+
+/** A certificate, as PEM, for somebody else's key. Throws when the issuer's PEM cannot be read. */
+export function signCertificate(options: IssueOptions & { readonly issuer: Issuer }, publicKey: KeyObject): string {
+  const issuer = readIssuer(options.issuer);
+  return write(options, publicKey, issuer, issuer.key);
+}
+
+/** `issuer` absent: the key signs its own certificate. */
+function write(options: IssueOptions, publicKey: KeyObject, issuer: ReadIssuer | undefined, key: KeyObject): string {
   const subject = nameOf(options.commonName.slice(0, commonNameCharsMax));
   const subjectKey = AsnConvert.parse(
     bufferOf(publicKey.export({ type: "spki", format: "der" })),
     SubjectPublicKeyInfo,
   );
   const subjectKeyId = keyIdOf(subjectKey);
-  const issuer = options.issuer === undefined ? undefined : readIssuer(options.issuer);
   const signature = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 });
   const tbsCertificate = new TBSCertificate({
     version: Version.v3,
@@ -100,22 +115,25 @@ export function issueCertificate(options: IssueOptions): IssuedCertificate {
         false,
         new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(issuer?.keyId ?? subjectKeyId) }),
       ),
-      ...alternativeNames(options.uris),
+      ...alternativeNames(options.uris, options.dnsNames ?? []),
     ]),
   });
-  const signed = sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), issuer?.key ?? privateKey);
+  const signed = sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), key);
   const certificate = new Certificate({
     tbsCertificate,
     signatureAlgorithm: signature,
     signatureValue: bufferOf(signed),
   });
-  return {
-    certificate: new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString(),
-    key: String(privateKey.export({ type: "pkcs8", format: "pem" })),
-  };
+  return new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString();
 }
 
-function readIssuer({ certificate, key }: Issuer): { name: Name; keyId: ArrayBuffer; key: KeyObject } {
+interface ReadIssuer {
+  readonly name: Name;
+  readonly keyId: ArrayBuffer;
+  readonly key: KeyObject;
+}
+
+function readIssuer({ certificate, key }: Issuer): ReadIssuer {
   const { raw } = new X509Certificate(certificate);
   const { tbsCertificate } = AsnConvert.parse(bufferOf(raw), Certificate);
   return {
@@ -140,9 +158,12 @@ function usages(kind: IssueOptions["kind"]): Extension[] {
   ];
 }
 
-function alternativeNames(uris: readonly string[]): Extension[] {
-  if (uris.length === 0) return [];
-  const names = uris.map((uniformResourceIdentifier) => new GeneralName({ uniformResourceIdentifier }));
+function alternativeNames(uris: readonly string[], dnsNames: readonly string[]): Extension[] {
+  const names = [
+    ...uris.map((uniformResourceIdentifier) => new GeneralName({ uniformResourceIdentifier })),
+    ...dnsNames.map((dNSName) => new GeneralName({ dNSName })),
+  ];
+  if (names.length === 0) return [];
   return [extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names))];
 }
 

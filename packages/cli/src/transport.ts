@@ -44,10 +44,57 @@ export interface Transport {
   stream(request: Request): Promise<AsyncGenerator<Uint8Array>>;
 }
 
-export function createTransport(io: Io, server: URL, limits: TransportLimits = transportLimitsDefault): Transport {
-  const base = server.href.replace(/\/+$/, "");
+interface Opened {
+  /** The URL, without a slash at its end. */
+  readonly base: string;
+  /** For messages: `at URL`. */
+  readonly name: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
 
-  async function send(request: Request, signal: AbortSignal): Promise<Response> {
+/** How to get to the coordinator. */
+export interface Route {
+  /** Rejects with a {@link CliError}. Asked once, and again after it failed. */
+  open(): Promise<Opened>;
+  /** What the way itself says of a connection that broke; empty: nothing. */
+  why(): string;
+  /** What to do when nobody answers. */
+  readonly advice: string;
+  /** What to do when the coordinator does not know who calls. Absent: it says so itself. */
+  readonly signIn?: string;
+}
+
+/** `token`: what the coordinator knows the caller by. */
+export function directRoute(server: URL, token: () => Promise<string | undefined> = async () => undefined): Route {
+  const base = server.href.replace(/\/+$/, "");
+  return {
+    async open() {
+      const shown = await token();
+      const headers = shown === undefined ? {} : { authorization: `Bearer ${shown}` };
+      return { base, name: `at ${base}`, headers };
+    },
+    why: () => "",
+    advice: "check --server or CUTLINE_SERVER, and that it runs",
+  };
+}
+
+export function createTransport(io: Io, route: Route, limits: TransportLimits = transportLimitsDefault): Transport {
+  let opening: ReturnType<Route["open"]> | undefined;
+  let name = "";
+
+  async function opened() {
+    opening ??= route.open();
+    try {
+      const open = await opening;
+      name = open.name;
+      return open;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+  }
+
+  async function send(request: Request, { base, headers }: Opened, signal: AbortSignal): Promise<Response> {
     const query = request.query !== undefined && request.query.size > 0 ? `?${request.query}` : "";
     for (let tried = 1; ; tried += 1) {
       try {
@@ -55,6 +102,7 @@ export function createTransport(io: Io, server: URL, limits: TransportLimits = t
           method: request.method,
           headers: {
             accept: "application/json, application/problem+json",
+            ...headers,
             ...(request.body !== undefined && { "content-type": "application/json" }),
             ...request.headers,
           },
@@ -88,8 +136,8 @@ export function createTransport(io: Io, server: URL, limits: TransportLimits = t
         if (io.signal.aborted) return interrupted();
         const why = deadline.signal.aborted
           ? `it said nothing for ${limitMs / 1000} s`
-          : (whyUnreachable[systemCodeOf(error) ?? ""] ?? causeOf(error));
-        const message = `${request.failure}: the coordinator at ${base} cannot be reached: ${why}; check --server or CUTLINE_SERVER, and that it runs`;
+          : route.why() || (whyUnreachable[systemCodeOf(error) ?? ""] ?? causeOf(error));
+        const message = `${request.failure}: the coordinator ${name} cannot be reached: ${why}; ${route.advice}`;
         return new CliError("CoordinatorUnreachable", exitCodes.unavailable, message, { cause: error });
       },
     };
@@ -97,14 +145,18 @@ export function createTransport(io: Io, server: URL, limits: TransportLimits = t
 
   async function failure(request: Request, response: Response): Promise<CliError> {
     const text = await readText(response, limits.answerBytesMax, request.failure);
-    return problemError(request.failure, response.status, response.headers.get("retry-after"), parsed(text));
+    const error = problemError(request.failure, response.status, response.headers.get("retry-after"), parsed(text));
+    if (response.status !== 401 || route.signIn === undefined) return error;
+    return new CliError(error.code, error.exitCode, error.message, { details: [...error.details, route.signIn] });
   }
 
   return {
     async json(request) {
+      // Who has to log in first may take their time.
+      const way = await opened();
       const deadline = deadlined(request, limits.answerMsMax);
       try {
-        const response = await send(request, deadline.signal);
+        const response = await send(request, way, deadline.signal);
         if (!response.ok) throw await failure(request, response);
         const text = await readText(response, limits.answerBytesMax, request.failure);
         if (text === "") return undefined;
@@ -119,9 +171,11 @@ export function createTransport(io: Io, server: URL, limits: TransportLimits = t
     },
 
     async stream(request) {
+      // Who has to log in first may take their time.
+      const way = await opened();
       const deadline = deadlined(request, limits.answerMsMax);
       try {
-        const response = await send(request, deadline.signal);
+        const response = await send(request, way, deadline.signal);
         if (!response.ok) throw await failure(request, response);
         const body = response.body;
         return (async function* () {

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { test } from "node:test";
 import type { Io } from "../src/io.ts";
-import { createTransport, type TransportLimits } from "../src/transport.ts";
+import { createTransport, directRoute, type TransportLimits } from "../src/transport.ts";
 
 const request = { method: "GET", path: "/v1/topology", repeat: "idempotent", failure: "cannot ask" } as const;
 
@@ -32,7 +32,7 @@ async function withServer(
   const limits = { answerMsMax: 10_000, idleMsMax: 10_000, answerBytesMax: 100, triesMax: 1, backoffMs: 1, ...more };
   try {
     const { port } = server.address() as AddressInfo;
-    await use(createTransport(io, new URL(`http://127.0.0.1:${port}/`), limits), interruption);
+    await use(createTransport(io, directRoute(new URL(`http://127.0.0.1:${port}/`)), limits), interruption);
   } finally {
     server.closeAllConnections();
     server.close();

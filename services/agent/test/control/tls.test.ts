@@ -26,8 +26,11 @@ describe("an agent with mutual TLS", () => {
     await agent.attached();
     const part = {
       header: header(),
-      async *bytes() {
-        yield Buffer.from("state");
+      content: {
+        async *bytes() {
+          yield Buffer.from("state");
+        },
+        sha256: undefined,
       },
     };
     const uploaded = await agent.client.upload(part, new AbortController().signal);

@@ -13,7 +13,11 @@ async function* iterate(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array
 }
 
 function part(bytes: Buffer, kind = "local", channelId = ""): UploadPart {
-  return { header: header(kind, channelId), bytes: () => iterate([bytes]) };
+  return { header: header(kind, channelId), content: contentOf(() => iterate([bytes])) };
+}
+
+function contentOf(bytes: () => AsyncIterable<Uint8Array>, sha256?: string): UploadPart["content"] {
+  return { bytes, sha256 };
 }
 
 /** Divides in pieces of 1 byte to more than three chunks. */
@@ -74,7 +78,7 @@ describe("uploading a part", () => {
   it("brings 5 MB over in tiny and huge pieces, unharmed", async (t) => {
     const agent = await testAgent(t);
     const content = randomBytes(5_000_000);
-    const upload = { header: header(), bytes: () => iterate(uneven(content)) };
+    const upload = { header: header(), content: contentOf(() => iterate(uneven(content))) };
     agent.client.start();
     const sha256 = createHash("sha256").update(content).digest("hex");
     assert.deepEqual(await agent.client.upload(upload, never), { outcome: "stored", sizeBytes: 5_000_000, sha256 });
@@ -107,10 +111,22 @@ describe("uploading a part", () => {
       }
     }
     agent.client.start();
-    const outcome = await agent.client.upload({ header: header(), bytes }, never);
+    const outcome = await agent.client.upload({ header: header(), content: contentOf(bytes) }, never);
     assert.equal(outcome.outcome, "stored");
     assert.equal(takenBytes, 32 * 1024 * 1024);
     assert.ok(aheadBytesMax < 6 * 1024 * 1024, `${aheadBytesMax} bytes were between the part and the coordinator`);
+  });
+
+  it("is not stored where its content is not what it was when its hash was made", async (t) => {
+    const agent = await testAgent(t, { uploadAttemptsMax: 2 });
+    agent.client.start();
+    const content = randomBytes(1_000);
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const upload = (bytes: Buffer) => ({ header: header(), content: contentOf(() => iterate([bytes]), sha256) });
+    assert.equal((await agent.client.upload(upload(content), never)).outcome, "stored");
+    const damaged = await agent.client.upload(upload(Buffer.from(content).fill(0, 10, 20)), never);
+    assert.ok(damaged.outcome === "givenUp" && damaged.code === "AttemptsExhausted", JSON.stringify(damaged));
+    assert.equal(agent.coordinator.tries.length, 3);
   });
 
   it("repeats the whole of it for what may pass by itself", async (t) => {
@@ -219,7 +235,7 @@ describe("uploading a part", () => {
       yield randomBytes(chunkBytes);
       throw new Error("the disk is gone");
     }
-    const outcome = await agent.client.upload({ header: header(), bytes }, never);
+    const outcome = await agent.client.upload({ header: header(), content: contentOf(bytes) }, never);
     assert.deepEqual(outcome, { outcome: "givenUp", code: "Unreadable", message: "the disk is gone" });
     assert.equal(agent.coordinator.stored.length, 0);
     await until("broken off", () => agent.coordinator.uploadsOpen === 0);

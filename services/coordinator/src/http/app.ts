@@ -5,6 +5,7 @@ import Fastify, { type FastifyInstance } from "fastify";
 import type { Snapshots } from "../snapshots.ts";
 import { createPayloadDecoder } from "../state/payloads.ts";
 import type { Store } from "../store/port.ts";
+import { type Access, openAccess, registerAccess } from "./access.ts";
 import { registerConduct } from "./conduct.ts";
 import { problemFor } from "./failures.ts";
 import { type HttpLimits, httpLimitsDefault } from "./limits.ts";
@@ -30,6 +31,8 @@ export interface HttpOptions {
   readonly descriptorSet?: Uint8Array;
   /** Without it there is no /metrics. */
   readonly metrics?: MetricsSource;
+  /** Who may call what; everybody everything by default. */
+  readonly access?: Access;
   /** Of this program, for the OpenAPI document. */
   readonly version?: string;
 }
@@ -87,8 +90,10 @@ export function createHttp(options: HttpOptions): FastifyInstance {
   for (const schema of [...snapshotSchemas, ...stateSchemas]) {
     app.addSchema(schema);
   }
+  const access = options.access ?? openAccess;
   registerConduct(app, logger, limits);
-  registerOpenApi(app, options.version ?? "0.0.0");
+  registerAccess(app, access, logger);
+  registerOpenApi(app, options.version ?? "0.0.0", access);
   app.register(async (scope) => {
     const api = scope as unknown as Api;
     answerOtherMethods(scope, () => {

@@ -4,6 +4,8 @@ const problemContent = { "application/problem+json": { schema: Type.Ref("Problem
 
 const problemTexts = {
   400: "The request is not valid; errors name the fields.",
+  401: "No token, or one that is not known; WWW-Authenticate says what is wanted.",
+  403: "The token's owner may not do this.",
   404: "There is no such thing.",
   406: "Accept allows none of what there is.",
   409: "Not in the present phase.",
@@ -24,6 +26,7 @@ export function problemResponses(...statuses: ProblemStatus[]): Record<number, o
       status,
       {
         description: problemTexts[status],
+        ...(status === 401 && { headers: { "WWW-Authenticate": { type: "string" } } }),
         ...((status === 429 || status === 503) && {
           headers: { "Retry-After": { type: "integer", description: "Seconds." } },
         }),

@@ -155,8 +155,19 @@ const TopologyEnvironment = named("TopologyEnvironment", {
   openCalls: Count,
 });
 
+const Discovery = Type.Object(
+  {
+    phase: Type.Union([Type.Literal("waiting"), Type.Literal("known")]),
+    ageMs: Count,
+    services: Count,
+    endpointSlices: Count,
+  },
+  { description: "What is known of the cluster's Services; the API server was last heard ageMs ago." },
+);
+
 const Topology = named("Topology", {
   term: Count,
+  discovery: Type.Optional(Discovery),
   processes: Type.Array(Type.Ref("TopologyProcess")),
   links: Type.Array(Type.Ref("TopologyLink")),
   environment: Type.Array(Type.Ref("TopologyEnvironment")),

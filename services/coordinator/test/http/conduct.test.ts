@@ -146,6 +146,17 @@ describe("operation", () => {
     assert.deepEqual(problemOf(await app.inject("/readyz"), 503, "NotReady").reasons, ["another replica leads"]);
   });
 
+  it("serves as a replica without leading, and not without its store", async (t) => {
+    const { app, snapshots } = serve(t);
+    assert.deepEqual((await app.inject("/readyz/replica")).json(), { status: "ready" });
+    snapshots.ready = { outcome: "standby", reasons: ["this replica does not lead"] };
+    assert.deepEqual((await app.inject("/readyz/replica")).json(), { status: "standby" });
+    assert.equal((await app.inject("/readyz")).statusCode, 503);
+    snapshots.ready = { outcome: "notReady", reasons: ["the store does not answer"] };
+    const { reasons } = problemOf(await app.inject("/readyz/replica"), 503, "NotReady");
+    assert.deepEqual(reasons, ["the store does not answer"]);
+  });
+
   it("logs when its readiness changes, and not every probe", async (t) => {
     const lines: LogLine[] = [];
     const { app, snapshots } = serve(t, { logger: recorder(lines) });

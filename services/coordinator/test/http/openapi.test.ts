@@ -68,6 +68,7 @@ describe("the OpenAPI document", () => {
       "GET /healthz",
       "GET /metrics",
       "GET /readyz",
+      "GET /readyz/replica",
       "GET /v1/processes",
       "GET /v1/snapshots",
       "GET /v1/snapshots/{id}",
@@ -149,6 +150,7 @@ describe("the OpenAPI document", () => {
       ["GET", "/v1/processes", "/v1/processes", 200],
       ["GET", "/healthz", "/healthz", 200],
       ["GET", "/readyz", "/readyz", 200],
+      ["GET", "/readyz/replica", "/readyz/replica", 200],
     ];
     for (const [method, url, path, status, payload] of calls) {
       const answer = await app.inject({ method, url, ...(payload !== undefined && { payload }) });

@@ -148,7 +148,7 @@ describe("streaming a state", () => {
     const port = await listen(served.app);
     const { complete } = await readToEnd(await open(port, "/v1/snapshots/01JBANK/state"));
     assert.equal(complete, false);
-    assert.deepEqual(lines, ["state cannot be read, its answer is torn"]);
+    assert.deepEqual(lines, ["audit", "state cannot be read, its answer is torn"]);
   });
 
   it("is cut when its reader has stopped for idleTimeoutMs", async (t) => {

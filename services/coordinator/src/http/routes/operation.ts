@@ -21,7 +21,7 @@ export interface OperationOptions {
 }
 
 export function registerOperation(api: Api, { snapshots, metrics, logger }: OperationOptions): void {
-  let told: "ready" | "notReady" | undefined;
+  let told: Awaited<ReturnType<Snapshots["readiness"]>>["outcome"] | undefined;
 
   api.get(
     "/healthz",
@@ -32,7 +32,7 @@ export function registerOperation(api: Api, { snapshots, metrics, logger }: Oper
         tags,
         response: { 200: jsonResponse("Alive.", status) },
       },
-      config: { produces: false },
+      config: { produces: false, access: "open" },
     },
     async () => ({ status: "alive" }),
   );
@@ -46,7 +46,7 @@ export function registerOperation(api: Api, { snapshots, metrics, logger }: Oper
         tags,
         response: { 200: jsonResponse("Ready.", status), ...problemResponses(503) },
       },
-      config: { produces: false },
+      config: { produces: false, access: "open" },
     },
     async (request, reply) => {
       const readiness = await snapshots.readiness();
@@ -56,6 +56,26 @@ export function registerOperation(api: Api, { snapshots, metrics, logger }: Oper
       if (readiness.outcome === "ready") return { status: "ready" };
       const { reasons } = readiness;
       const detail = "This coordinator is not ready; reasons say why.";
+      return sendProblem(request, reply, new HttpProblem(503, "NotReady", detail, { reasons }));
+    },
+  );
+
+  api.get(
+    "/readyz/replica",
+    {
+      schema: {
+        operationId: "readyzReplica",
+        summary: "This replica's store answers, whether or not it leads: for probes of several replicas",
+        tags,
+        response: { 200: jsonResponse("Serves.", status), ...problemResponses(503) },
+      },
+      config: { produces: false, access: "open" },
+    },
+    async (request, reply) => {
+      const readiness = await snapshots.readiness();
+      if (readiness.outcome !== "notReady") return { status: readiness.outcome };
+      const { reasons } = readiness;
+      const detail = "This coordinator does not serve; reasons say why.";
       return sendProblem(request, reply, new HttpProblem(503, "NotReady", detail, { reasons }));
     },
   );
@@ -70,7 +90,7 @@ export function registerOperation(api: Api, { snapshots, metrics, logger }: Oper
           tags,
           response: { 200: { description: "All metrics.", content: { "text/plain": { schema: { type: "string" } } } } },
         },
-        config: { produces: ["text/plain"] },
+        config: { produces: ["text/plain"], access: { on: "path", path: "/metrics" } },
       },
       async (_request, reply) => {
         reply.type(metrics.contentType ?? "text/plain; version=0.0.4; charset=utf-8");
@@ -79,5 +99,5 @@ export function registerOperation(api: Api, { snapshots, metrics, logger }: Oper
     );
   }
 
-  api.get("/openapi.json", { schema: { hide: true } }, async () => api.swagger());
+  api.get("/openapi.json", { schema: { hide: true }, config: { access: "open" } }, async () => api.swagger());
 }

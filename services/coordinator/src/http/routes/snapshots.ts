@@ -29,6 +29,7 @@ export function registerSnapshots(api: Api, snapshots: Snapshots): void {
           ...problemResponses(400, 406, 409, 413, 415, 422, 429, 500, 503),
         },
       },
+      config: { access: { on: "snapshots", verb: "create" }, audit: "snapshot.start" },
     },
     async (request, reply) => {
       const outcome = await snapshots.start(startRequest(request.body, request.headers["idempotency-key"]));
@@ -54,6 +55,7 @@ export function registerSnapshots(api: Api, snapshots: Snapshots): void {
           ...problemResponses(400, 406, 500, 503),
         },
       },
+      config: { access: { on: "snapshots", verb: "list" } },
       preValidation: async (request) => readQuery(request),
     },
     async (request) => {
@@ -75,6 +77,7 @@ export function registerSnapshots(api: Api, snapshots: Snapshots): void {
           ...problemResponses(404, 406, 500, 503),
         },
       },
+      config: { access: { on: "snapshots", verb: "get" } },
     },
     async (request) => found(await snapshots.get(request.params.id)),
   );
@@ -89,7 +92,7 @@ export function registerSnapshots(api: Api, snapshots: Snapshots): void {
         params: snapshotParams,
         response: { 204: { description: "Nothing of it is left." }, ...problemResponses(404, 409, 500, 503) },
       },
-      config: { produces: false },
+      config: { produces: false, access: { on: "snapshots", verb: "delete" }, audit: "snapshot.delete" },
     },
     async (request, reply) => {
       const outcome = await snapshots.remove(request.params.id);
@@ -116,7 +119,7 @@ export function registerSnapshots(api: Api, snapshots: Snapshots): void {
           ...problemResponses(404, 406, 409, 500, 503),
         },
       },
-      config: { customMethod: true },
+      config: { customMethod: true, access: { on: "snapshots", verb: "update" }, audit: "snapshot.abort" },
     },
     async (request) => {
       const outcome = await snapshots.abort(abortTarget(request.params.target));

@@ -24,6 +24,7 @@ export interface StateRoutesOptions {
 }
 
 const tags = ["state"];
+const readState = { access: { on: "state", verb: "get" }, audit: "state.read" } as const;
 const stateTypes = ["application/json", "application/x-ndjson"] as const;
 /** How much text is put together before it is written. */
 const batchBytes = 64 * 1024;
@@ -56,7 +57,7 @@ export function registerState(api: Api, options: StateRoutesOptions): void {
           ...problemResponses(404, 406, 409, 500, 503),
         },
       },
-      config: { produces: stateTypes, streams: true },
+      config: { produces: stateTypes, streams: true, ...readState },
       exposeHeadRoute: false,
     },
     async (request, reply) => {
@@ -88,7 +89,7 @@ export function registerState(api: Api, options: StateRoutesOptions): void {
           ...problemResponses(404, 406, 409, 500, 503),
         },
       },
-      config: { produces: false, streams: true },
+      config: { produces: false, streams: true, ...readState },
       exposeHeadRoute: false,
     },
     async (request, reply) => {
@@ -131,7 +132,7 @@ export function registerState(api: Api, options: StateRoutesOptions): void {
           ...problemResponses(404, 406, 409, 500, 503),
         },
       },
-      config: { streams: true },
+      config: { streams: true, ...readState },
       exposeHeadRoute: false,
     },
     async (request, reply) => {

@@ -18,6 +18,7 @@ export function registerTopology(api: Api, snapshots: Snapshots): void {
           ...problemResponses(406, 500),
         },
       },
+      config: { access: { on: "snapshots", verb: "list" } },
     },
     async () => snapshots.topology(),
   );
@@ -34,6 +35,7 @@ export function registerTopology(api: Api, snapshots: Snapshots): void {
           ...problemResponses(406, 500),
         },
       },
+      config: { access: { on: "snapshots", verb: "list" } },
     },
     async () => ({ processes: snapshots.topology().processes }),
   );

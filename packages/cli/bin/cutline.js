@@ -11,13 +11,17 @@ if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
       "from a clone, `npm run cutline -- ...` uses the right one\n",
   );
   process.exitCode = 2;
-} else if (existsSync(new URL("../src/main.ts", import.meta.url))) {
-  // A clone: run the sources, of the sister packages too, so that a stale dist/ never answers.
-  module.registerHooks({
-    resolve: (specifier, context, nextResolve) =>
-      nextResolve(specifier, { ...context, conditions: [...context.conditions, "cutline-source"] }),
-  });
-  await import("../src/main.ts");
 } else {
-  await import("../dist/src/main.js");
+  // What talks to a cluster is a thousand modules: from the second start on they are compiled.
+  module.enableCompileCache();
+  if (existsSync(new URL("../src/main.ts", import.meta.url))) {
+    // A clone: run the sources, of the sister packages too, so that a stale dist/ never answers.
+    module.registerHooks({
+      resolve: (specifier, context, nextResolve) =>
+        nextResolve(specifier, { ...context, conditions: [...context.conditions, "cutline-source"] }),
+    });
+    await import("../src/main.ts");
+  } else {
+    await import("../dist/src/main.js");
+  }
 }

@@ -1,8 +1,9 @@
 import { Snapshot } from "@cutline/proto/snapshot";
+import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { arrayOf, asRecord, textOf } from "./json.ts";
 import { readTopology, type Topology } from "./topology.ts";
-import { badAnswer, createTransport } from "./transport.ts";
+import { badAnswer, createTransport, type Route } from "./transport.ts";
 
 /** What was read, and the JSON it was read from: programs get that one, with whatever a newer server added. */
 export interface Fetched<T> {
@@ -27,6 +28,17 @@ interface ListRequest {
   readonly cursor: string | undefined;
 }
 
+export interface CertificateEnd {
+  /** own or authority. */
+  readonly role: string;
+  readonly subject: string;
+  readonly untilMs: number;
+}
+
+/** As the coordinator's metrics tell it. */
+const certificateLine =
+  /^cutline_certificate_expiry_timestamp_seconds\{certificate="(\w+)",subject="((?:[^"\\]|\\.)*)",serial="[^"]*"\} (\S+)$/gm;
+
 export type StateForm = "json" | "ndjson";
 
 /** The coordinator's REST interface. Every rejection is a CliError with the exit code it stands for. */
@@ -37,13 +49,17 @@ export interface CoordinatorClient {
   abort(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   topology(): Promise<Fetched<Topology>>;
+  /** When the certificates end that this replica has and trusts; empty: it has none. */
+  certificates(): Promise<readonly CertificateEnd[]>;
+  /** What keeps this replica from serving; empty: it is ready. */
+  readiness(): Promise<readonly string[]>;
   globalState(id: string, form: StateForm): Promise<AsyncGenerator<Uint8Array>>;
   processState(id: string, processId: string): Promise<AsyncGenerator<Uint8Array>>;
   channelState(id: string, channelId: string): Promise<AsyncGenerator<Uint8Array>>;
 }
 
-export function createClient(io: Io, server: URL): CoordinatorClient {
-  const transport = createTransport(io, server);
+export function createClient(io: Io, route: Route): CoordinatorClient {
+  const transport = createTransport(io, route);
   const pathOf = (id: string) => `/v1/snapshots/${encodeURIComponent(id)}`;
 
   return {
@@ -106,6 +122,34 @@ export function createClient(io: Io, server: URL): CoordinatorClient {
       const raw = await transport.json({ method: "GET", path: "/v1/topology", repeat: "idempotent", failure });
       if (asRecord(raw) === undefined) throw badAnswer(failure, "it is no JSON object");
       return { raw, value: readTopology(raw) };
+    },
+
+    async certificates() {
+      const failure = "cannot get the coordinator's metrics";
+      const chunks: Uint8Array[] = [];
+      const headers = { accept: "text/plain" };
+      const page = await transport.stream({ method: "GET", path: "/metrics", headers, repeat: "idempotent", failure });
+      for await (const chunk of page) chunks.push(chunk);
+      const text = Buffer.concat(chunks).toString("utf8");
+      return [...text.matchAll(certificateLine)].map(([, role = "", subject = "", seconds]) => ({
+        ...{ role, subject },
+        untilMs: Number(seconds) * 1_000,
+      }));
+    },
+
+    async readiness() {
+      try {
+        await transport.json({
+          method: "GET",
+          path: "/readyz",
+          repeat: "idempotent",
+          failure: "cannot ask the coordinator",
+        });
+        return [];
+      } catch (error) {
+        if (error instanceof CliError && error.code === "NotReady") return error.details;
+        throw error;
+      }
     },
 
     globalState: (id, form) =>

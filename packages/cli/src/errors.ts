@@ -1,7 +1,7 @@
 /** What the program ends with; scripts may rely on these. */
 export const exitCodes = {
   ok: 0,
-  /** The snapshot ended Failed or Aborted, or `verify` found a violation. */
+  /** The snapshot ended Failed or Aborted, `verify` found a violation, `diff` a difference, or `check` an error. */
   failed: 1,
   usage: 2,
   notFound: 3,
@@ -19,7 +19,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 export const exitCodeHelp = `
 Exit codes:
   0    done
-  1    the snapshot ended Failed or Aborted, or verify found a violation
+  1    the snapshot ended Failed or Aborted, verify found a violation, diff a difference, or check an error
   2    the command line is wrong
   3    no such snapshot, process, channel or file
   4    the coordinator cannot be reached, or is not ready

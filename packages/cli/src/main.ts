@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { basename } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { runCli } from "./app.ts";
 import { systemCodeOf } from "./errors.ts";
-import type { Terminal } from "./io.ts";
+import type { Io, Terminal } from "./io.ts";
 
 /** For an output that is a TTY but does not know its width. */
 const columnsDefault = 80;
@@ -19,7 +20,10 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await runCli(process.argv.slice(2), {
+// kubectl finds its plugins by their names, and so does this program find out that it is one.
+const isPlugin = basename(process.argv[1] ?? "").startsWith("kubectl-");
+
+const io: Io = {
   stdin: { stream: process.stdin, isTTY: process.stdin.isTTY === true },
   stdout: terminal(process.stdout),
   stderr: terminal(process.stderr),
@@ -35,7 +39,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   newKey: randomUUID,
   signal: interruption.signal,
-});
+};
+
+process.exitCode = await runCli(process.argv.slice(2), io, isPlugin ? "plugin" : "program");
 
 // A question that nobody answers must not keep the program alive.
 process.stdin.unref?.();

@@ -3,6 +3,10 @@ import { arrayOf, asRecord, numberOf, stringOf } from "./json.ts";
 /** Who is there to be cut, and who is not, as GET /v1/topology gives it. */
 export interface Topology {
   readonly term: number;
+  /** What the coordinator knows of the cluster's Services; `undefined`: it does not ask. */
+  readonly discovery:
+    | { readonly phase: string; readonly ageMs: number; readonly services: number; readonly endpointSlices: number }
+    | undefined;
   readonly processes: readonly {
     readonly id: string;
     readonly incarnation: string;
@@ -33,8 +37,15 @@ export interface Topology {
 
 export function readTopology(raw: unknown): Topology {
   const topology = asRecord(raw);
+  const discovery = asRecord(topology?.discovery);
   return {
     term: numberOf(topology?.term),
+    discovery: discovery && {
+      phase: stringOf(discovery.phase),
+      ageMs: numberOf(discovery.ageMs),
+      services: numberOf(discovery.services),
+      endpointSlices: numberOf(discovery.endpointSlices),
+    },
     processes: records(topology?.processes).map((entry) => ({
       id: stringOf(entry.id),
       incarnation: stringOf(entry.incarnation),

@@ -13,20 +13,23 @@ export interface Progress {
   end(): void;
 }
 
-/** One line, drawn again in its place on a terminal; elsewhere a line for each change. */
-export function createProgress(terminal: Terminal): Progress {
+/** A line that is drawn again in its place on a terminal; elsewhere a line for each change. */
+export interface Line {
+  /** `aside` is shown on terminals only, and is no news. */
+  show(text: string, aside: string): void;
+  note(text: string): void;
+  end(): void;
+}
+
+export function createLine(terminal: Terminal): Line {
   let shown = "";
   const clear = () => {
     if (terminal.isTTY && shown !== "") writeText(terminal, "\r\u001b[2K");
   };
   return {
-    show(snapshot, waitedMs) {
-      const text = progressText(snapshot);
+    show(text, aside) {
       if (terminal.isTTY) {
-        const line = truncate(
-          `${text} (${formatDurationMs(Math.floor(waitedMs / 1000) * 1000)})`,
-          terminal.columns - 1,
-        );
+        const line = truncate(`${text} (${aside})`, terminal.columns - 1);
         if (line === shown) return;
         clear();
         writeText(terminal, line);
@@ -45,6 +48,19 @@ export function createProgress(terminal: Terminal): Progress {
       clear();
       shown = "";
     },
+  };
+}
+
+export const silentLine: Line = { show() {}, note() {}, end() {} };
+
+export function createProgress(terminal: Terminal): Progress {
+  const line = createLine(terminal);
+  return {
+    show(snapshot, waitedMs) {
+      line.show(progressText(snapshot), formatDurationMs(Math.floor(waitedMs / 1000) * 1000));
+    },
+    note: (text) => line.note(text),
+    end: () => line.end(),
   };
 }
 

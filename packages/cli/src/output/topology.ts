@@ -1,13 +1,14 @@
 import type { Topology } from "../topology.ts";
 import { orDash, yesNo } from "./snapshots.ts";
 import { formatTable, type TableStyle } from "./table.ts";
-import { formatAge } from "./values.ts";
+import { countOf, formatAge, formatDurationMs } from "./values.ts";
 
 /** Processes, links and environment, each in a table of its own. */
 export function formatTopology(topology: Topology, nowMs: number, shape: "table" | "wide", style: TableStyle): string {
   const parts = [processes(topology, nowMs, shape, style)];
   if (topology.links.length > 0) parts.push(links(topology, style));
   if (topology.environment.length > 0) parts.push(environment(topology, style));
+  if (topology.discovery !== undefined) parts.push(discovery(topology.discovery));
   return parts.join("\n");
 }
 
@@ -34,6 +35,11 @@ function processes(topology: Topology, nowMs: number, shape: "table" | "wide", s
     ]),
     style,
   );
+}
+
+function discovery({ phase, ageMs, services, endpointSlices }: NonNullable<Topology["discovery"]>): string {
+  if (phase !== "known") return "Discovery: nothing is known of the cluster's Services yet\n";
+  return `Discovery: ${countOf(services, "Service")} and ${countOf(endpointSlices, "EndpointSlice")}, the API server heard ${formatDurationMs(ageMs)} ago\n`;
 }
 
 function links(topology: Topology, style: TableStyle): string {

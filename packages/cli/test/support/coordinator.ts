@@ -21,6 +21,8 @@ export class FakeCoordinator implements AsyncDisposable {
   refusal: { status: number; body: Loose; retryAfter?: string } | undefined;
   topology: Loose = { term: 7, processes: [], links: [], environment: [] };
   state: Loose = globalState();
+  /** Of bank/north, each time anew. */
+  localState: () => string | undefined = () => "raw \u001b[31mstate";
   /** Breaks the connection in the middle of a state. */
   tearsState = false;
   pageSnapshots = 2;
@@ -79,7 +81,7 @@ export class FakeCoordinator implements AsyncDisposable {
     }
     if (verb === "/state") return this.#sendState(request, response);
     if (verb === "/processes" && rest === "bank%2Fnorth/state") {
-      response.end("raw \u001b[31mstate");
+      response.end(this.localState());
       return;
     }
     if (verb === "/channels" && rest === "l1%3A0") return json(response, 200, this.state.channels[0]);

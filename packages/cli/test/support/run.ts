@@ -1,6 +1,6 @@
 import { Readable, Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
-import { runCli } from "../../src/app.ts";
+import { type Mode, runCli } from "../../src/app.ts";
 import type { Io } from "../../src/io.ts";
 
 export interface Ran {
@@ -13,6 +13,8 @@ export interface Ran {
 
 export interface RunOptions {
   readonly server?: string;
+  /** Default: program. */
+  readonly mode?: Mode;
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -52,7 +54,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     newKey: () => "key-1",
     signal: options.signal ?? new AbortController().signal,
   };
-  const exitCode = await runCli(args, io);
+  const exitCode = await runCli(args, io, options.mode);
   return { exitCode, stdout: stdout.text(), stderr: stderr.text(), slept };
 }
 

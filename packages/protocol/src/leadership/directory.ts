@@ -57,6 +57,11 @@ export class ProcessDirectory<Hello extends ProcessHello, Status> {
     if (known !== undefined) known.status = status;
   }
 
+  /** What is told of the processes has changed, and not who is listed. */
+  noteChange(): void {
+    this.#changes += 1;
+  }
+
   /** A new term begins with no processes and no changes. */
   clear(): void {
     this.#processes.clear();

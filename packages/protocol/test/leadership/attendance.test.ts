@@ -118,6 +118,9 @@ describe("the directory", () => {
     assert.equal(attendance.pushDirectory(1_100), "notDue");
     attendance.expire(1_700);
     assert.equal(attendance.pushDirectory(1_700), "due");
+    attendance.directory.noteChange();
+    assert.equal(attendance.pushDirectory(1_710), "due", "other authorities of the same processes");
+    assert.equal(attendance.pushDirectory(1_720), "notDue");
   });
 });
 

@@ -73,6 +73,12 @@ export interface AgentHello {
   labels: { [key: string]: string };
   /** Snapshots this agent has open. It repeats its reports for them after Welcome. */
   openSnapshots: SnapshotRef[];
+  /**
+   * The ports of the process's address at which its application is reached: its own, and the agent's inbound one.
+   * Absent, in agents that do not tell: the cluster's Services lead to this process only as far as authorities say so.
+   */
+  applicationPort?: number | undefined;
+  inboundPort?: number | undefined;
 }
 
 export interface AgentHello_LabelsEntry {
@@ -94,6 +100,11 @@ export interface Welcome {
 export interface Directory {
   version: number;
   processes: DirectoryProcess[];
+  /**
+   * Where the authorities come from the Services of a Kubernetes cluster too: the domain that its full names end with.
+   * Callers use shorter names, relative to their own namespace; each agent tries what its pod's resolver would try.
+   */
+  clusterDomain?: string | undefined;
 }
 
 export interface DirectoryProcess {
@@ -654,6 +665,8 @@ function createBaseAgentHello(): AgentHello {
     captureSource: "",
     labels: {},
     openSnapshots: [],
+    applicationPort: undefined,
+    inboundPort: undefined,
   };
 }
 
@@ -685,6 +698,12 @@ export const AgentHello: MessageFns<AgentHello> = {
     });
     for (const v of message.openSnapshots) {
       SnapshotRef.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.applicationPort !== undefined) {
+      writer.uint32(80).uint32(message.applicationPort);
+    }
+    if (message.inboundPort !== undefined) {
+      writer.uint32(88).uint32(message.inboundPort);
     }
     return writer;
   },
@@ -777,6 +796,22 @@ export const AgentHello: MessageFns<AgentHello> = {
             message.openSnapshots.push(SnapshotRef.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.applicationPort = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.inboundPort = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -839,6 +874,16 @@ export const AgentHello: MessageFns<AgentHello> = {
         : globalThis.Array.isArray(object?.open_snapshots)
         ? object.open_snapshots.map((e: any) => SnapshotRef.fromJSON(e))
         : [],
+      applicationPort: isSet(object.applicationPort)
+        ? globalThis.Number(object.applicationPort)
+        : isSet(object.application_port)
+        ? globalThis.Number(object.application_port)
+        : undefined,
+      inboundPort: isSet(object.inboundPort)
+        ? globalThis.Number(object.inboundPort)
+        : isSet(object.inbound_port)
+        ? globalThis.Number(object.inbound_port)
+        : undefined,
     };
   },
 
@@ -877,6 +922,12 @@ export const AgentHello: MessageFns<AgentHello> = {
     if (message.openSnapshots?.length) {
       obj.openSnapshots = message.openSnapshots.map((e) => SnapshotRef.toJSON(e));
     }
+    if (message.applicationPort !== undefined) {
+      obj.applicationPort = Math.round(message.applicationPort);
+    }
+    if (message.inboundPort !== undefined) {
+      obj.inboundPort = Math.round(message.inboundPort);
+    }
     return obj;
   },
 
@@ -902,6 +953,8 @@ export const AgentHello: MessageFns<AgentHello> = {
       {},
     );
     message.openSnapshots = object.openSnapshots?.map((e) => SnapshotRef.fromPartial(e)) || [];
+    message.applicationPort = object.applicationPort ?? undefined;
+    message.inboundPort = object.inboundPort ?? undefined;
     return message;
   },
 };
@@ -1117,7 +1170,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseDirectory(): Directory {
-  return { version: 0, processes: [] };
+  return { version: 0, processes: [], clusterDomain: undefined };
 }
 
 export const Directory: MessageFns<Directory> = {
@@ -1127,6 +1180,9 @@ export const Directory: MessageFns<Directory> = {
     }
     for (const v of message.processes) {
       DirectoryProcess.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.clusterDomain !== undefined) {
+      writer.uint32(26).string(message.clusterDomain);
     }
     return writer;
   },
@@ -1160,6 +1216,14 @@ export const Directory: MessageFns<Directory> = {
             message.processes.push(DirectoryProcess.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clusterDomain = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1178,6 +1242,11 @@ export const Directory: MessageFns<Directory> = {
       processes: globalThis.Array.isArray(object?.processes)
         ? object.processes.map((e: any) => DirectoryProcess.fromJSON(e))
         : [],
+      clusterDomain: isSet(object.clusterDomain)
+        ? globalThis.String(object.clusterDomain)
+        : isSet(object.cluster_domain)
+        ? globalThis.String(object.cluster_domain)
+        : undefined,
     };
   },
 
@@ -1189,6 +1258,9 @@ export const Directory: MessageFns<Directory> = {
     if (message.processes?.length) {
       obj.processes = message.processes.map((e) => DirectoryProcess.toJSON(e));
     }
+    if (message.clusterDomain !== undefined) {
+      obj.clusterDomain = message.clusterDomain;
+    }
     return obj;
   },
 
@@ -1199,6 +1271,7 @@ export const Directory: MessageFns<Directory> = {
     const message = createBaseDirectory();
     message.version = object.version ?? 0;
     message.processes = object.processes?.map((e) => DirectoryProcess.fromPartial(e)) || [];
+    message.clusterDomain = object.clusterDomain ?? undefined;
     return message;
   },
 };

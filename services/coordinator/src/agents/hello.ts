@@ -32,6 +32,10 @@ export function checkHello(hello: AgentHello): HelloVerdict {
       message: `a hello lists at most ${entriesMax} labels, authorities and open snapshots`,
     };
   }
+  const ports = [hello.applicationPort ?? 1, hello.inboundPort ?? 1];
+  if (ports.some((port) => port < 1 || port > 65_535)) {
+    return { outcome: "invalid", message: "the ports of the application must be 1 to 65535" };
+  }
   const texts = [
     hello.agentVersion,
     hello.linkAddress,

@@ -80,3 +80,22 @@ export class PartRefused extends Error {
     this.code = code;
   }
 }
+
+/** What others than the agents themselves say of the authorities of processes. */
+export interface Naming {
+  /** What full names of the cluster end with. */
+  readonly clusterDomain: string;
+  /** `waiting`: the directory is kept back, for it would lack authorities that agents may have been told before. */
+  readonly phase: "waiting" | "known";
+  authoritiesOf(process: AgentHello): readonly string[];
+  standing(): NamingStanding;
+}
+
+/** How good that picture is. */
+export interface NamingStanding {
+  readonly phase: "waiting" | "known";
+  /** Since the source was last heard; the picture is at least as new as that. */
+  readonly ageMs: number;
+  readonly services: number;
+  readonly endpointSlices: number;
+}

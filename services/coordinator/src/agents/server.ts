@@ -12,7 +12,7 @@ import { type Logger, type Metrics, RefusalLog, type TlsCredentials } from "@cut
 import { Server, status } from "@grpc/grpc-js";
 import { type AgentStream, type AttachCall, serveAttach } from "./attach.ts";
 import { Entrance } from "./entrance.ts";
-import type { AgentEvents } from "./port.ts";
+import type { AgentEvents, Naming, NamingStanding } from "./port.ts";
 import { receivePart, type UploadRefusal, uploadStatusOf } from "./upload.ts";
 
 export interface AgentsOptions {
@@ -25,6 +25,8 @@ export interface AgentsOptions {
   readonly nowMs: () => number;
   readonly logger: Logger;
   readonly limits: AgentsLimits;
+  /** Absent: processes have the authorities that their agents tell, and no others. */
+  readonly naming?: Naming | undefined;
 }
 
 export interface AgentsLimits {
@@ -120,6 +122,22 @@ export class AgentServer {
   /** `host:port`, once started. */
   get address(): string {
     return `${this.#options.host}:${this.#port}`;
+  }
+
+  /** All that lead to the process: what its agent says, and what the cluster's Services do. */
+  authoritiesOf(hello: AgentHello): string[] {
+    return [...new Set([...hello.authorities, ...(this.#options.naming?.authoritiesOf(hello) ?? [])])];
+  }
+
+  /** Of what is known from the cluster; `undefined` where nothing is asked there. */
+  namingStanding(): NamingStanding | undefined {
+    return this.#options.naming?.standing();
+  }
+
+  /** Who is listed stays; the authorities of some have changed. */
+  namesChanged(): void {
+    this.directory.noteChange();
+    this.#pushSoon();
   }
 
   async start(): Promise<void> {
@@ -312,12 +330,14 @@ export class AgentServer {
     setImmediate(() => {
       this.#pushScheduled = false;
       const term = this.#events.term();
+      if (this.#options.naming?.phase === "waiting") return;
       if (term === undefined || this.#attendance.pushDirectory(this.#options.nowMs()) === "notDue") return;
       this.sendAll({ $case: "directory", value: this.#directoryOf(term) });
     });
   }
 
   #directoryFor(term: number): Directory | undefined {
+    if (this.#options.naming?.phase === "waiting") return undefined;
     return this.#attendance.isSettled(this.#options.nowMs()) ? this.#directoryOf(term) : undefined;
   }
 
@@ -328,8 +348,9 @@ export class AgentServer {
         processId: hello.processId,
         incarnation: hello.incarnation,
         linkAddress: hello.linkAddress,
-        authorities: hello.authorities,
+        authorities: this.authoritiesOf(hello),
       })),
+      clusterDomain: this.#options.naming?.clusterDomain,
     };
   }
 }

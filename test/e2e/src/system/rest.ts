@@ -22,6 +22,7 @@ interface TopologyProcess {
 }
 
 export interface Topology {
+  readonly discovery?: { readonly phase: string };
   readonly processes: readonly TopologyProcess[];
   readonly links: readonly { readonly id: string; readonly a: string; readonly b: string; readonly phase: string }[];
   readonly environment: readonly { readonly process: string; readonly authority: string }[];

@@ -1,18 +1,38 @@
 import type { Directory, DirectoryProcess } from "@cutline/proto/control";
 import { type ClosingLink, type LinkStanding, MeshDirectory } from "@cutline/protocol";
 import { parseAddress } from "./address.ts";
+import { searchNames } from "./search-names.ts";
 
 type IsAlive = (processId: string) => boolean;
+
+interface Serving {
+  readonly processIds: string[];
+  turn: number;
+}
+
+/** Short names whose full ones are remembered; beyond that they are looked for anew. */
+const foundMax = 1_000;
 
 /** The processes of the mesh as the coordinator lists them, and which of them serves which authority. */
 export class KnownProcesses {
   readonly #processes = new MeshDirectory<DirectoryProcess>();
-  #byAuthority = new Map<string, { readonly processIds: string[]; turn: number }>();
+  /** The namespace of the process that calls; names of the cluster are relative to it. */
+  readonly #namespace: string;
+  #clusterDomain: string | undefined;
+  #byAuthority = new Map<string, Serving>();
+  /** Of authorities that callers wrote shorter: under which one they are served. */
+  readonly #found = new Map<string, string | undefined>();
+
+  constructor(namespace: string) {
+    this.#namespace = namespace;
+  }
 
   /** Takes a new list, as {@link MeshDirectory.replace} does. */
-  replace({ version, processes }: Directory, isAlive: IsAlive): "replaced" | "stale" {
+  replace({ version, processes, clusterDomain }: Directory, isAlive: IsAlive): "replaced" | "stale" {
     if (this.#processes.replace(version, processes, isAlive) === "stale") return "stale";
     this.#byAuthority = new Map();
+    this.#found.clear();
+    this.#clusterDomain = clusterDomain;
     this.#serve(processes, () => true);
     // One that is not listed may be about to leave: it gets calls only for what nobody else serves.
     const served = new Set(this.#byAuthority.keys());
@@ -32,6 +52,7 @@ export class KnownProcesses {
   ): readonly ClosingLink<L>[] {
     const known = this.#processes.lostConnection(processId, links, isAlive);
     if (known.outcome === "kept") return [];
+    this.#found.clear();
     for (const [authority, { processIds }] of this.#byAuthority) {
       if (!processIds.includes(processId)) continue;
       const others = processIds.filter((other) => other !== processId);
@@ -56,10 +77,21 @@ export class KnownProcesses {
 
   /** The process to send the next call for this authority to, in turn. `undefined`: nobody in the mesh serves it. */
   serving(authority: string): string | undefined {
-    const serving = this.#byAuthority.get(authority);
+    const serving = this.#byAuthority.get(authority) ?? this.#byAuthority.get(this.#fullOf(authority) ?? "");
     if (serving === undefined) return undefined;
     serving.turn = (serving.turn + 1) % serving.processIds.length;
     return serving.processIds[serving.turn];
+  }
+
+  /** Under which authority that is served it is meant; `undefined`: under none. */
+  #fullOf(authority: string): string | undefined {
+    if (this.#clusterDomain === undefined) return undefined;
+    if (this.#found.has(authority)) return this.#found.get(authority);
+    const names = searchNames(authority, this.#namespace, this.#clusterDomain);
+    const full = names.find((name) => this.#byAuthority.has(name));
+    if (this.#found.size >= foundMax) this.#found.clear();
+    this.#found.set(authority, full);
+    return full;
   }
 
   #serve(processes: readonly DirectoryProcess[], which: (authority: string) => boolean): void {

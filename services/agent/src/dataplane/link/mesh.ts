@@ -56,7 +56,7 @@ export class Mesh {
   readonly #resumeTimers = new Map<string, NodeJS.Timeout>();
   readonly #connections = new Map<string, FrameConnection>();
   readonly #pinger: NodeJS.Timeout;
-  readonly #known = new KnownProcesses();
+  readonly #known: KnownProcesses;
   /** Connections that have not become a link's yet. */
   readonly #shakingHands = new Set<Socket>();
 
@@ -69,6 +69,7 @@ export class Mesh {
     now: () => number,
   ) {
     this.#self = self;
+    this.#known = new KnownProcesses(self.processId.slice(0, self.processId.indexOf("/")));
     this.#driver = driver;
     this.#limits = limits;
     this.#logger = logger;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KubeClient } from "../../../src/kubernetes/api/client.ts";
 import { openCluster } from "../../../src/kubernetes/api/cluster.ts";
-import { leaseRules, watchedRules } from "../../../src/kubernetes/permissions.ts";
+import { leaseRules, type PolicyRule, watchedRules } from "../../../src/kubernetes/permissions.ts";
 import { kubeconfig, type TestNamespace } from "./cluster.ts";
 
 export interface Account {
@@ -12,15 +12,18 @@ export interface Account {
   readonly server: string;
 }
 
-/** A service account of the namespace with the controller's own rules there, and nothing else. */
-export async function openAccount(admin: KubeClient, namespace: TestNamespace): Promise<Account> {
+/** A service account of the namespace with these rules there (those of the controller by default), and nothing else. */
+export async function openAccount(
+  admin: KubeClient,
+  namespace: TestNamespace,
+  rules: readonly PolicyRule[] = [...watchedRules, ...leaseRules],
+): Promise<Account> {
   const name = "controller";
   const group = "rbac.authorization.k8s.io";
   const rbac = `/apis/${group}/v1/namespaces/${namespace.name}`;
   const core = `/api/v1/namespaces/${namespace.name}/serviceaccounts`;
   const metadata = { name };
   await admin.send({ method: "POST", path: core, body: { metadata } });
-  const rules = [...watchedRules, ...leaseRules];
   await admin.send({ method: "POST", path: `${rbac}/roles`, body: { metadata, rules } });
   const subjects = [{ kind: "ServiceAccount", name, namespace: namespace.name }];
   const roleRef = { apiGroup: group, kind: "Role", name };

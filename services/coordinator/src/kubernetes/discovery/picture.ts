@@ -1,0 +1,141 @@
+import type { AgentHello } from "@cutline/proto/control";
+import { aliasesByTarget, fullNameOf } from "./aliases.ts";
+import { type Endpoint, type EndpointSliceObject, type ServiceObject, serviceNameLabel } from "./objects.ts";
+
+/** What of a process decides which authorities lead to it. */
+export type NamedProcess = Pick<AgentHello, "processId" | "linkAddress" | "applicationPort" | "inboundPort">;
+
+/** One way to an endpoint, as callers write it. */
+type Way =
+  /** A virtual address or its name: `port` is the Service's, by number or by name, and leads to `targetPort` of the pod. */
+  | {
+      readonly to: "service";
+      readonly hosts: readonly string[];
+      readonly port: number | string;
+      readonly targetPort: number;
+    }
+  /** A name of the pod's own address: the port is the pod's. */
+  | { readonly to: "pod"; readonly hosts: readonly string[] };
+
+/** What Services and EndpointSlices say, arranged for being asked process by process. */
+export interface Picture {
+  /** By `NAMESPACE/POD`. */
+  readonly byPod: ReadonlyMap<string, readonly Way[]>;
+  /** By the address of endpoints that name no pod. */
+  readonly byAddress: ReadonlyMap<string, readonly Way[]>;
+}
+
+export const emptyPicture: Picture = { byPod: new Map(), byAddress: new Map() };
+
+/** The same objects give the same picture, in whatever order they come. */
+export function pictureOf(
+  services: readonly ServiceObject[],
+  slices: readonly EndpointSliceObject[],
+  clusterDomain: string,
+): Picture {
+  const aliases = aliasesByTarget(services, clusterDomain);
+  const byPod = new Map<string, Way[]>();
+  const byAddress = new Map<string, Way[]>();
+  const withAliases = (name: string) => [name, ...(aliases.get(name) ?? [])];
+  const slicesOf = Map.groupBy(
+    slices.filter(({ addressType }) => addressType === "IPv4" || addressType === "IPv6"),
+    ({ metadata }) => `${metadata.namespace}/${metadata.labels?.[serviceNameLabel] ?? ""}`,
+  );
+  for (const service of services) {
+    const { metadata, spec } = service;
+    const own = slicesOf.get(`${metadata.namespace}/${metadata.name}`) ?? [];
+    // Which endpoint a caller may use depends on the caller's node: no directory for all can say that.
+    if (spec?.type === "ExternalName" || spec?.internalTrafficPolicy === "Local") continue;
+    const name = fullNameOf(service, clusterDomain);
+    const isHeadless = spec?.clusterIP === "None";
+    const isOpen = openEndpoints(service, own);
+    for (const slice of own) {
+      const shared = isHeadless
+        ? [{ to: "pod" as const, hosts: withAliases(name) }]
+        : virtualWays(service, slice, withAliases(name));
+      for (const endpoint of (slice.endpoints ?? []).filter(isOpen)) {
+        const hostname = isHeadless ? endpoint.hostname : undefined;
+        const ways: Way[] = hostname ? [...shared, { to: "pod", hosts: withAliases(`${hostname}.${name}`) }] : shared;
+        addWays(endpoint, slice, ways);
+      }
+    }
+  }
+  return { byPod, byAddress };
+
+  function addWays(endpoint: Endpoint, slice: EndpointSliceObject, ways: readonly Way[]): void {
+    const { targetRef } = endpoint;
+    if (targetRef?.kind === "Pod" && targetRef.name !== undefined) {
+      add(byPod, `${targetRef.namespace ?? slice.metadata.namespace}/${targetRef.name}`, ways);
+    } else for (const address of endpoint.addresses) add(byAddress, address, ways);
+  }
+}
+
+function add(map: Map<string, Way[]>, key: string, ways: readonly Way[]): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, [...ways]);
+  else known.push(...ways);
+}
+
+/**
+ * Who gets new calls: what is ready; where nothing is, what still serves while it terminates, as kube-proxy does it (DNS
+ * does not, so not for headless ones). Calls that are open go on whatever this says.
+ */
+function openEndpoints(
+  { spec }: ServiceObject,
+  slices: readonly EndpointSliceObject[],
+): (endpoint: Endpoint) => boolean {
+  if (spec?.publishNotReadyAddresses === true) return () => true;
+  const isReady = ({ conditions }: Endpoint) => (conditions?.ready ?? true) && conditions?.terminating !== true;
+  const hasReady = slices.some(({ endpoints }) => endpoints?.some(isReady));
+  if (hasReady || spec?.clusterIP === "None") return isReady;
+  return ({ conditions }) => conditions?.terminating === true && (conditions.serving ?? conditions.ready ?? true);
+}
+
+/** By the Service's name and addresses; ports of both are told apart by their names. */
+function virtualWays({ spec }: ServiceObject, { ports }: EndpointSliceObject, names: readonly string[]): Way[] {
+  const addresses = new Set([...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""].filter((address) => address !== ""));
+  const ways: Way[] = [];
+  for (const { name = "", port, protocol = "TCP" } of spec?.ports ?? []) {
+    if (protocol !== "TCP") continue;
+    for (const target of ports ?? []) {
+      if ((target.name ?? "") !== name || (target.protocol ?? "TCP") !== "TCP" || target.port == null) continue;
+      ways.push({ to: "service", hosts: [...names, ...[...addresses].map(inBrackets)], port, targetPort: target.port });
+      // Not for DNS, but resolvers that ask the API write a port's name.
+      if (name !== "") ways.push({ to: "service", hosts: names, port: name, targetPort: target.port });
+    }
+  }
+  return ways;
+}
+
+/**
+ * The authorities under which the process's application is called, sorted. Only the application's port counts: what else its pod
+ * serves is environment. None for a process whose agent does not tell the port.
+ */
+export function authoritiesOf(picture: Picture, process: NamedProcess): string[] {
+  const { processId, linkAddress, applicationPort, inboundPort } = process;
+  const ports = [applicationPort, inboundPort].filter((port) => port !== undefined && port > 0);
+  if (ports.length === 0) return [];
+  const address = hostOf(linkAddress);
+  const authorities = new Set<string>();
+  // A pod is called at its own address whether it is ready or not.
+  if (isPodAddress(address)) for (const port of ports) authorities.add(`${inBrackets(address)}:${port}`);
+  for (const way of [...(picture.byPod.get(processId) ?? []), ...(picture.byAddress.get(address) ?? [])]) {
+    const written = way.to === "pod" ? ports : ports.includes(way.targetPort) ? [way.port] : [];
+    for (const host of way.hosts) for (const port of written) authorities.add(`${host}:${port}`);
+  }
+  return [...authorities].sort();
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, Math.max(0, address.lastIndexOf(":"))).replace(/^\[|\]$/g, "");
+}
+
+function inBrackets(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** An address that means the same everywhere in the cluster. */
+function isPodAddress(host: string): boolean {
+  const isAddress = host.includes(":") || /^\d+\.\d+\.\d+\.\d+$/.test(host);
+  return isAddress && !host.startsWith("127.") && !["::1", "::", "0.0.0.0"].includes(host);
+}

@@ -25,6 +25,10 @@ grpcio: ## See that grpc-core for Python is there; install it where that is poss
 proxies: ## See that haproxy, nginx and h2load are there; install them where that is possible
 	@scripts/ensure-proxies.sh
 
+.PHONY: nftables
+nftables: ## See that nft and iptables are there; install them where that is possible
+	@scripts/ensure-nftables.sh
+
 .PHONY: bench-proxy
 bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy and nginx, and write docs/performance.md
 	npm run --silent bench:proxy -- --save
@@ -33,13 +37,25 @@ bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy
 kubectl: ## See that kubectl is there; install it where that is possible
 	@scripts/ensure-kubectl.sh
 
+.PHONY: helm
+helm: ## See that helm is there; fetch it where that is possible
+	@scripts/ensure-helm.sh
+
 .PHONY: kube-apiserver
 kube-apiserver: ## Build a Kubernetes API server for tests, when it is not in ~/.cache/cutline-kube (minutes, once)
 	@if [ -z "$$KUBECONFIG" ]; then scripts/kube-apiserver/build >/dev/null; fi
 
 .PHONY: test-kubernetes
-test-kubernetes: install kubectl kube-apiserver ## Run the tests against a Kubernetes API (KUBECONFIG=... uses that cluster)
+test-kubernetes: install kubectl helm kube-apiserver ## Run the tests against a Kubernetes API (KUBECONFIG=... uses that cluster)
 	npm run --silent test:kubernetes
+
+.PHONY: kube-cluster
+kube-cluster: ## Build what scripts/kube-cluster/up needs for a Kubernetes cluster of one node (minutes, once)
+	@scripts/kube-cluster/build >/dev/null
+
+.PHONY: e2e-kubernetes
+e2e-kubernetes: install kubectl ## Install the chart and the bank on the cluster in KUBECONFIG, and see that all of it works
+	@HELM="$$(scripts/ensure-helm.sh)" npm run --silent test:e2e-kubernetes
 
 .PHONY: chaos
 chaos: install redis ## Break links at random under load and snapshots, and write docs/reference/chaos.md
@@ -54,7 +70,7 @@ demo: install ## Run the tutorial's bank and take snapshots of it (REDIS_URL=red
 	@REDIS_URL='$(REDIS_URL)' npm run --silent demo
 
 .PHONY: test
-test: install redis grpcio proxies kubectl kube-apiserver ## Check everything, then run every test
+test: install redis grpcio proxies nftables kubectl helm kube-apiserver ## Check everything, then run every test
 	npm test
 
 .PHONY: check
@@ -100,6 +116,18 @@ docs-metrics: install ## Write the reference of metrics from what an agent decla
 .PHONY: soak-agent
 soak-agent: install ## See that an agent's memory and descriptors stay flat (MINUTES=5)
 	npm run --silent soak:agent -- --minutes $(or $(MINUTES),5)
+
+.PHONY: image
+image: ## Build the image with docker, podman or buildah (IMAGE=cutline:VERSION BASE=NAME@sha256:DIGEST SAVE=FILE)
+	@scripts/image.sh
+
+.PHONY: check-image
+check-image: ## See that the image runs as it must: user, read-only root, health, nothing of development (IMAGE=...)
+	@scripts/check-image.sh
+
+.PHONY: docs-chart
+docs-chart: install ## Write the chart's table of values from values.yaml
+	npm run docs:chart
 
 .PHONY: build
 build: install ## Compile to dist/

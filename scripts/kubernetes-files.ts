@@ -1,12 +1,23 @@
 /**
- * Writes deploy/helm/cutline/crds and the controller's rules from the schemas and rules in the coordinator; `--check`
- * only compares. The schemas are the one source: the controller's TypeScript types come from them too.
+ * Writes deploy/helm/cutline/crds, the controller's rules and what `cutline check` expects from the schemas and rules in the
+ * coordinator; `--check` only compares. The schemas are the one source: the controller's TypeScript types come from them too.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { leaseRules, scheduleDefinition, snapshotDefinition, watchedRules } from "@cutline/coordinator";
+import {
+  callerRules,
+  discoveryRules,
+  identityRules,
+  leaseRules,
+  reviewRules,
+  scheduleDefinition,
+  snapshotDefinition,
+  watchedRules,
+  webhookConfigurationRules,
+} from "@cutline/coordinator";
 import { stringify } from "yaml";
+import { checkExpectations } from "./check-expectations.ts";
 
 const chart = new URL("../deploy/helm/cutline/", import.meta.url);
 const note = "# Generated from services/coordinator/src/kubernetes by `npm run generate`; do not edit.\n";
@@ -15,15 +26,27 @@ const contents: Readonly<Record<string, unknown>> = {
   "crds/cutline.dev_globalsnapshots.yaml": snapshotDefinition,
   "crds/cutline.dev_globalsnapshotschedules.yaml": scheduleDefinition,
   "files/controller-rules.yaml": { watched: watchedRules, lease: leaseRules },
+  "files/discovery-rules.yaml": { watched: discoveryRules },
+  "files/identity-rules.yaml": {
+    secrets: identityRules,
+    reviews: reviewRules,
+    webhookConfiguration: webhookConfigurationRules,
+  },
+  "files/caller-rules.yaml": callerRules,
 };
 
 /** Schemas share parts; the file repeats them, for not everything that reads YAML knows anchors. */
 const format = { aliasDuplicateObjects: false, lineWidth: 0 };
 
-const files = Object.entries(contents).map(([path, content]) => ({
-  path: fileURLToPath(new URL(path, chart)),
-  text: note + stringify(content, format),
-}));
+const expectations = fileURLToPath(new URL("../packages/cli/src/check/expected.ts", import.meta.url));
+
+const files = [
+  ...Object.entries(contents).map(([path, content]) => ({
+    path: fileURLToPath(new URL(path, chart)),
+    text: note + stringify(content, format),
+  })),
+  { path: expectations, text: checkExpectations(expectations) },
+];
 
 async function drifted(): Promise<string[]> {
   const wrong: string[] = [];

@@ -23,14 +23,14 @@ interface Group {
 
 const groups: Readonly<Record<string, Group>> = {
   unit: {
-    files: "{packages/*,services/*,examples/*,bench,test/house,test/fuzz}/{test/**/,}*.test.ts",
+    files: "{packages/*,services/*,examples/*,bench,test/house,test/chart,test/fuzz}/{test/**/,}*.test.ts",
     exclude: "**/test/kubernetes/api/**",
     concurrency: 2,
     testMsMax: 120_000,
     groupMsMax: 14 * 60_000,
   },
   kubernetes: {
-    files: "services/*/test/kubernetes/api/*.test.ts",
+    files: "{{packages/*,services/*,test/e2e}/test/kubernetes,test/chart}/api/*.test.ts",
     kubernetes: true,
     concurrency: 1,
     testMsMax: 120_000,
@@ -38,6 +38,7 @@ const groups: Readonly<Record<string, Group>> = {
   },
   e2e: {
     files: "test/e2e/**/*.test.ts",
+    exclude: "**/test/kubernetes/api/**",
     concurrency: 1,
     testMsMax: 120_000,
     groupMsMax: 9 * 60_000,
@@ -47,6 +48,12 @@ const groups: Readonly<Record<string, Group>> = {
     concurrency: 1,
     testMsMax: 180_000,
     groupMsMax: 4 * 60_000,
+  },
+  "e2e-kubernetes": {
+    files: "test/e2e-kubernetes/*.test.ts",
+    concurrency: 1,
+    testMsMax: 480_000,
+    groupMsMax: 30 * 60_000,
   },
   interop: {
     files: "test/interop/**/*.test.ts",
@@ -60,6 +67,8 @@ const repository = fileURLToPath(new URL("..", import.meta.url));
 const totals = { tests: 0, suites: 0, passed: 0, cancelled: 0, skipped: 0, todo: 0 };
 let outcome: "passed" | "failed" = "passed";
 const begun = performance.now();
+/** Which one the group `kubernetes` ran against; `undefined`: it did not run. */
+let kubernetesApi: string | undefined;
 
 async function runGroup(name: string, group: Group): Promise<void> {
   const others = ["**/node_modules/**", "**/dist/**", ...(group.exclude === undefined ? [] : [group.exclude])];
@@ -97,13 +106,15 @@ async function runGroup(name: string, group: Group): Promise<void> {
 /** The server is built when it is not in the cache yet, which takes minutes. */
 async function withKubernetes(work: () => Promise<void>): Promise<void> {
   if (process.env.KUBECONFIG) {
-    console.log(`\nKubernetes API: the cluster in KUBECONFIG (${process.env.KUBECONFIG})`);
+    kubernetesApi = `the cluster in KUBECONFIG (${process.env.KUBECONFIG})`;
+    console.log(`\nKubernetes API: ${kubernetesApi}`);
     await work();
     return;
   }
   const server = `${repository}scripts/kube-apiserver`;
   const folder = mkdtempSync(join(tmpdir(), "cutline-kube."));
-  console.log("\nKubernetes API: a kube-apiserver 1.20 of its own (set KUBECONFIG for another)");
+  kubernetesApi = "a kube-apiserver 1.20 of its own (set KUBECONFIG for another)";
+  console.log(`\nKubernetes API: ${kubernetesApi}`);
   try {
     execFileSync(`${server}/build`, { stdio: ["ignore", "ignore", "inherit"] });
     execFileSync(`${server}/up`, ["--dir", folder], { stdio: ["ignore", "ignore", "inherit"] });
@@ -126,7 +137,13 @@ for (const name of names) {
   else await runGroup(name, group);
 }
 
+const notAsked = (group: string) => `not run: the group ${group} was not asked for`;
 console.log(`
+Tests of Kubernetes, by depth:
+  a  templates, schemas, patches, decisions   ${names.includes("unit") ? "run, in the group unit" : notAsked("unit")}
+  b  against a Kubernetes API                 ${kubernetesApi === undefined ? notAsked("kubernetes") : `run, against ${kubernetesApi}`}
+  c  on a whole cluster                       ${names.includes("e2e-kubernetes") ? `run, against ${process.env.KUBECONFIG}` : "not run here: it takes a cluster with nodes; make e2e-kubernetes"}
+
 # groups ${names.join(", ")}
 # tests ${totals.tests}
 # suites ${totals.suites}

@@ -1,7 +1,7 @@
 /** Writes docs/reference/configuration.md from the programs' own tables; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { agentConfig } from "@cutline/agent";
+import { agentConfig, redirectConfig } from "@cutline/agent";
 import { coordinatorConfig } from "@cutline/coordinator";
 import { renderConfigTable } from "@cutline/runtime";
 
@@ -18,7 +18,12 @@ from the programs' own tables (\`make docs-config\`).
 ${renderConfigTable(coordinatorConfig)}
 ## Agent
 
-${renderConfigTable(agentConfig)}`;
+${renderConfigTable(agentConfig)}
+## cutline-redirect
+
+It writes the rules of [redirect mode](../how-to/inject.md#redirect) and ends.
+
+${renderConfigTable(redirectConfig)}`;
 
 if (process.argv.includes("--check")) {
   const written = await readFile(path, "utf8");

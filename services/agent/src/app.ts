@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import type { Http2Client, Http2Server } from "@cutline/h2";
-import { createHttp2Meter, createLeanClient, createLeanServer } from "@cutline/h2";
 import type { AgentHello, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
 import type { SnapshotRef } from "@cutline/protocol";
 import {
@@ -15,20 +14,22 @@ import {
 import { createAdmin } from "./admin/admin.ts";
 import { type Application, createOpaqueApplication, createParticipantApplication } from "./application.ts";
 import { Capturer } from "./capture/capturer.ts";
-import { type CaptureLimits, defaultCaptureLimits } from "./capture/limits.ts";
+import type { CaptureLimits } from "./capture/limits.ts";
 import { Recorder } from "./capture/recorder.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
-import { readSettings } from "./config-parts.ts";
+import { captureLimitsOf, readSettings } from "./config-parts.ts";
 import { statusOf } from "./control/agent-status.ts";
 import { CoordinatorClient } from "./control/coordinator-client.ts";
+import type { AgentIdentity } from "./control/identity.ts";
 import { controlProtocolVersion, defaultControlLimits } from "./control/limits.ts";
 import { SnapshotDesk } from "./control/snapshot-desk.ts";
 import { StatusReporter } from "./control/status-reporter.ts";
 import { defaultCallLimits } from "./dataplane/call/call-host.ts";
 import { DataPlane } from "./dataplane/data-plane.ts";
-import { EnvironmentClients } from "./dataplane/environment-clients.ts";
+import { DirectCallers, ownAddresses } from "./dataplane/direct-callers.ts";
 import { createFrontDoor } from "./dataplane/front-door.ts";
-import { formatAddress } from "./dataplane/link/address.ts";
+import { createHttp2Ends } from "./dataplane/http2-ends.ts";
+import { formatAddress, parseAddress } from "./dataplane/link/address.ts";
 import { defaultLinkLimits } from "./dataplane/link/link.ts";
 import { defaultMeshLimits } from "./dataplane/link/mesh.ts";
 import { leave } from "./leave.ts";
@@ -48,6 +49,8 @@ export interface AgentPorts {
   readonly inboundPort: number;
   readonly linkPort: number;
   readonly adminPort: number;
+  /** 0: there is none. */
+  readonly healthPort: number;
 }
 
 const agentVersion = "0.1.0";
@@ -58,30 +61,30 @@ export interface AgentSurroundings {
   readonly metrics?: Metrics;
   /** Mutual TLS on links and to the coordinator. Absent: plain TCP. */
   readonly credentials?: TlsCredentials | undefined;
+  /** Renews what `credentials` reads. */
+  readonly identity?: AgentIdentity | undefined;
 }
 
 /** The composition root: the one place where the parts meet. Throws a `CutlineError` for settings that cannot be. */
 export function createAgent(
   config: AgentConfig,
-  { logger, credentials, metrics = createMetrics() }: AgentSurroundings,
+  { logger, credentials, identity, metrics = createMetrics() }: AgentSurroundings,
 ): Agent {
   const settings = readSettings(config);
   const self = { processId: config.processId, incarnation: randomUUID() };
   const now = () => performance.now();
   const refusals = new RefusalLog({ logger, now, metrics });
   const captureLimits = captureLimitsOf(config);
-  const http2 = { outbound: createHttp2Meter(), inbound: createHttp2Meter(), application: createHttp2Meter() };
-  const applicationClient = createLeanClient({
-    ...settings.application,
-    limits: http2Limits,
-    meter: http2.application,
+  const { applicationClient, outboundServer, inboundServer, environmentClients, ...http2 } = createHttp2Ends({
+    applicationAddress: config.applicationAddress,
+    heldBytesMax: config.http2HeldBytesMax,
+    isLeaving: () => phase === "leaving",
+    now,
+    logger,
   });
-  const outboundServer = createLeanServer(http2Limits, http2.outbound);
-  const inboundServer = createLeanServer(http2Limits, http2.inbound);
   const surroundings = { self, applicationClient, outboundServer, captureLimits, now, logger };
   const application = createApplication(config, surroundings);
   const recorder = new Recorder(captureLimits.recordedBytesMax);
-  const environmentClients = new EnvironmentClients();
 
   const plane = new DataPlane(
     {
@@ -135,7 +138,7 @@ export function createAgent(
     logger,
   });
 
-  let ports: AgentPorts = { outboundPort: 0, inboundPort: 0, linkPort: 0, adminPort: 0 };
+  let ports: AgentPorts = { outboundPort: 0, inboundPort: 0, linkPort: 0, adminPort: 0, healthPort: 0 };
   let phase: "starting" | "serving" | "leaving" = "starting";
   let wasAttached = false;
   const client = new CoordinatorClient({
@@ -147,6 +150,7 @@ export function createAgent(
       agentVersion,
       linkAddress: formatAddress(config.linkAdvertisedHost ?? config.linkHost, ports.linkPort),
       authorities: [...config.authorities],
+      ...reachedAt(config),
       captureSource: settings.source === "participant" ? "participant" : settings.source.name,
       labels: settings.labels,
       openSnapshots: desk.openSnapshots(),
@@ -172,17 +176,26 @@ export function createAgent(
     logger,
     now,
   });
+  const directCallers =
+    config.traffic === "env"
+      ? new DirectCallers({ port: settings.application.port, isOwn: ownAddresses(), logger })
+      : undefined;
+  const environment = () => [...plane.environment.peers(), ...(directCallers?.peers() ?? [])];
   const desk = new SnapshotDesk({
     self,
     client,
-    environment: () => plane.environment.peers(),
+    environment,
     limits: defaultControlLimits,
     logger,
     now,
     onGivenUp: (ref, code, message) => driver.captureFailed(ref, code, message),
     onExpired: end,
   });
-  const status = new StatusReporter(client, () => statusOf(plane, application, credentials), defaultControlLimits);
+  const status = new StatusReporter(
+    client,
+    () => statusOf(plane, application, credentials, environment()),
+    defaultControlLimits,
+  );
 
   function begin({ ref, store, remainingMs }: StartSnapshot, trigger: "start" | "attach"): void {
     if (ref === undefined) return;
@@ -197,7 +210,8 @@ export function createAgent(
 
   const outboundDoor = createFrontDoor({
     http2Server: outboundServer,
-    onConnection: (target) => plane.outboundConnection(target?.authority),
+    onConnection: (target, { remoteAddress = "unknown" }) =>
+      http2.logged("outbound", remoteAddress, plane.outboundConnection(target?.authority)),
     onTunnel({ host, port, authority }) {
       return { outcome: "open", host, port, onClosed: plane.environment.count(authority, "outbound").ended };
     },
@@ -205,7 +219,8 @@ export function createAgent(
   });
   const inboundDoor = createFrontDoor({
     http2Server: inboundServer,
-    onConnection: (_target, socket) => plane.inboundConnection(socket.remoteAddress ?? "unknown"),
+    onConnection: (_target, { remoteAddress = "unknown" }) =>
+      http2.logged("inbound", remoteAddress, plane.inboundConnection(remoteAddress)),
     onTunnel: () => ({ outcome: "refused", reason: "calls to the application come as HTTP/2 without TLS" }),
     logger,
   });
@@ -223,7 +238,8 @@ export function createAgent(
     config,
     rule: config.readiness,
     plane,
-    http2,
+    http2: http2.meters,
+    held: http2.held,
     phase: () => phase,
     coordinator: () => ({
       address: config.coordinatorAddress,
@@ -257,8 +273,17 @@ export function createAgent(
         },
         stop: () => admin.server.close(),
       },
+      {
+        name: "health",
+        async start() {
+          if (config.healthHost === undefined) return;
+          ports = { ...ports, healthPort: await admin.health.listen(config.healthHost, config.healthPort) };
+        },
+        stop: () => admin.health.close(),
+      },
       { name: "spans", start: () => spans?.start(), stop: () => spans?.stop() },
       { name: "certificate", start: () => credentials?.watch(), stop: () => credentials?.stop() },
+      { name: "identity", start: () => identity?.start(() => void credentials?.look()), stop: () => identity?.stop() },
       {
         name: "mesh",
         async start() {
@@ -275,13 +300,14 @@ export function createAgent(
           await Promise.all([applicationClient.close(0), environmentClients.close(0)]);
         },
       },
+      { name: "direct callers", start: () => directCallers?.start(), stop: () => directCallers?.stop() },
       { name: "status", start: () => undefined, stop: () => status.stop() },
       {
         name: "coordinator",
         start() {
           client.start();
           // Without a coordinator traffic goes on: after a while authorities are taken to be outside of the mesh.
-          directoryTimer = setTimeout(() => plane.directoryKnown(), config.directoryWaitMs);
+          directoryTimer = setTimeout(() => plane.goWithoutDirectory(), config.directoryWaitMs);
         },
         async stop() {
           clearTimeout(directoryTimer);
@@ -326,21 +352,12 @@ export function createAgent(
   };
 }
 
-/** Small windows, because what stands in them at a cut has to come out. */
-const http2Limits = { streamWindowBytes: 256 * 1024 };
-
-function captureLimitsOf(config: AgentConfig): CaptureLimits {
-  const { captureTimeoutMs, settleTimeoutMs, drainTimeoutMs, guardMs } = config;
-  const { stateBytesMax, stateMemoryBytesMax, recordedBytesMax } = config;
+/** The coordinator is told before the doors are open, so an inbound port that the system chooses is not told. */
+function reachedAt(config: AgentConfig): Pick<AgentHello, "applicationPort" | "inboundPort"> {
+  const application = parseAddress(config.applicationAddress);
   return {
-    ...defaultCaptureLimits,
-    captureTimeoutMs,
-    settleTimeoutMs,
-    drainTimeoutMs,
-    guardMs,
-    stateBytesMax,
-    stateMemoryBytesMax,
-    recordedBytesMax,
+    ...(application !== undefined && { applicationPort: application.port }),
+    ...(config.inboundPort > 0 && { inboundPort: config.inboundPort }),
   };
 }
 

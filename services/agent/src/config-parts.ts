@@ -1,4 +1,5 @@
 import { CutlineError } from "@cutline/runtime";
+import { type CaptureLimits, defaultCaptureLimits } from "./capture/limits.ts";
 import { parseCaptureSource, type StateSource } from "./capture/state-source.ts";
 import type { AgentConfig } from "./config.ts";
 import { parseAddress } from "./dataplane/link/address.ts";
@@ -23,6 +24,22 @@ export function readSettings(config: AgentConfig): {
     labels[key] = value.join("=");
   }
   return { application, source: parsed.source, labels };
+}
+
+/** The limits of captures, as far as they are settings. */
+export function captureLimitsOf(config: AgentConfig): CaptureLimits {
+  const { captureTimeoutMs, settleTimeoutMs, drainTimeoutMs, guardMs } = config;
+  const { stateBytesMax, stateMemoryBytesMax, recordedBytesMax } = config;
+  return {
+    ...defaultCaptureLimits,
+    captureTimeoutMs,
+    settleTimeoutMs,
+    drainTimeoutMs,
+    guardMs,
+    stateBytesMax,
+    stateMemoryBytesMax,
+    recordedBytesMax,
+  };
 }
 
 function wrong(variable: string, message: string): CutlineError {

@@ -36,7 +36,7 @@ export const agentConfig = defineConfig({
   }),
   outboundHost: text("CUTLINE_OUTBOUND_HOST", {
     default: "127.0.0.1",
-    doc: "Where the application reaches this agent (grpc_proxy).",
+    doc: "Where the application reaches this agent (grpc_proxy); of several addresses, those that this machine has.",
   }),
   outboundPort: integer("CUTLINE_OUTBOUND_PORT", {
     default: 15_001,
@@ -46,13 +46,16 @@ export const agentConfig = defineConfig({
   }),
   inboundHost: text("CUTLINE_INBOUND_HOST", {
     default: "127.0.0.1",
-    doc: "Where callers without an agent reach the application.",
+    doc: "Where callers without an agent reach the application; of several addresses, those that this machine has.",
   }),
   inboundPort: integer("CUTLINE_INBOUND_PORT", {
     default: 15_006,
     max: 65_535,
     unit: "port",
     doc: "0: any free port.",
+  }),
+  traffic: choice("CUTLINE_TRAFFIC", ["env", "redirect"], {
+    doc: "What leads calls to this agent. env: clients' settings, so callers may pass it by on their way in, and it looks for their connections; redirect: rules of the network. Not set: nothing is looked for.",
   }),
   linkHost: text("CUTLINE_LINK_HOST", { default: "127.0.0.1", doc: "Where other agents reach this one." }),
   linkPort: integer("CUTLINE_LINK_PORT", { default: 15_008, max: 65_535, unit: "port", doc: "0: any free port." }),
@@ -64,6 +67,10 @@ export const agentConfig = defineConfig({
     doc: "Where the agent serves its own page: metrics, health, readiness, links, open calls. It asks for no password.",
   }),
   adminPort: integer("CUTLINE_ADMIN_PORT", { default: 15_000, max: 65_535, unit: "port", doc: "0: any free port." }),
+  healthHost: text("CUTLINE_HEALTH_HOST", {
+    doc: "Where the kubelet and scrapers find /livez, /readyz and /metrics, and nothing else; not set: nowhere.",
+  }),
+  healthPort: integer("CUTLINE_HEALTH_PORT", { default: 15_020, max: 65_535, unit: "port", doc: "0: any free port." }),
   readiness: choice("CUTLINE_READINESS", readinessRules, {
     default: "serving",
     doc: "What /readyz asks for: serving (this process can serve) or strict (every link and the coordinator are up, too).",
@@ -74,6 +81,28 @@ export const agentConfig = defineConfig({
     doc: "Where spans of calls with a sampled traceparent go, as OTLP over HTTP with JSON (http://HOST:4318/v1/traces); not set: none are made.",
   }),
   ...tlsSettings,
+  identityUrl: text("CUTLINE_IDENTITY_URL", {
+    pattern: /^https:\/\/[^\s/]+$/,
+    patternDoc: "an https URL without a path",
+    doc: "Where the coordinator issues certificates by the pod's token; not set: certificates come from the TLS files, or there are none.",
+  }),
+  identityTokenFile: text("CUTLINE_IDENTITY_TOKEN_FILE", {
+    default: "/var/run/cutline/token/token",
+    doc: "The pod's own token, meant for the coordinator (projected service account token).",
+  }),
+  identityFolder: text("CUTLINE_IDENTITY_FOLDER", {
+    default: "/var/run/cutline/identity",
+    doc: "Where the agent keeps certificate, key and authorities; nobody else should read it.",
+  }),
+  identityAuthorities: text("CUTLINE_IDENTITY_AUTHORITIES", {
+    charsMax: 65_536,
+    doc: "PEM of the authorities that are believed at first; later ones come with each certificate.",
+  }),
+  identityWaitMs: integer("CUTLINE_IDENTITY_WAIT_MS", {
+    default: 120_000,
+    unit: "ms",
+    doc: "How long the start waits for a certificate before the agent ends.",
+  }),
   directoryWaitMs: integer("CUTLINE_DIRECTORY_WAIT_MS", {
     default: 2_000,
     unit: "ms",
@@ -146,6 +175,12 @@ export const agentConfig = defineConfig({
     min: 1_048_576,
     unit: "bytes",
     doc: "Kept for the application, of all links; beyond it senders get no credit and new calls RESOURCE_EXHAUSTED.",
+  }),
+  http2HeldBytesMax: integer("CUTLINE_HTTP2_HELD_BYTES_MAX", {
+    default: 256 * 1024 * 1024,
+    min: 1_048_576,
+    unit: "bytes",
+    doc: "What HTTP/2 connections hold together, towards the application and callers without an agent; beyond it the connection that holds the most is closed (of the agent's own, its largest calls are reset).",
   }),
   resumeTimeoutMs: integer("CUTLINE_LINK_RESUME_TIMEOUT_MS", {
     default: mesh.resumeTimeoutMs,

@@ -2,25 +2,37 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Http2Server } from "@cutline/h2";
 import type { CoordinatorClient } from "./control/coordinator-client.ts";
 import type { SnapshotDesk } from "./control/snapshot-desk.ts";
-import type { DataPlane } from "./dataplane/data-plane.ts";
+import type { CallRole } from "./dataplane/call/call-host.ts";
 import type { FrontDoor } from "./dataplane/front-door.ts";
 
 /** Where connections of one kind come in, and who serves them. */
 interface Entrance {
-  readonly door: FrontDoor;
-  readonly http2Server: Http2Server;
+  readonly door: Pick<FrontDoor, "close">;
+  readonly http2Server: Pick<Http2Server, "close">;
+}
+
+/** Of the data plane, what is looked at while the agent leaves. */
+interface LeavingPlane {
+  readonly driver: {
+    readonly hasRunningCuts: boolean;
+    readonly links: ReadonlyMap<string, { readonly calls: { values(): Iterable<{ readonly role: CallRole }> } }>;
+  };
+  readonly calls: { readonly arrived: number };
+  readonly environment: { readonly openInbound: number };
 }
 
 export interface LeaveOptions {
-  readonly plane: DataPlane;
-  readonly desk: SnapshotDesk;
-  readonly client: CoordinatorClient;
+  readonly plane: LeavingPlane;
+  readonly desk: Pick<SnapshotDesk, "idle">;
+  readonly client: Pick<CoordinatorClient, "send">;
   /** For callers without an agent. */
   readonly inbound: Entrance;
   /** For the application. */
   readonly outbound: Entrance;
   readonly graceMs: number;
   now(): number;
+  /** Resolves after so many ms of that time. Default: a timer. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 const pollMs = 20;
@@ -37,12 +49,12 @@ const incomingShare = 0.5;
  * calls of its own for it. What is open at the end of the grace period is cut.
  */
 export async function leave(options: LeaveOptions): Promise<void> {
-  const { plane, desk, client, inbound, outbound, graceMs, now } = options;
+  const { plane, desk, client, inbound, outbound, graceMs, now, pause = delay } = options;
   const begunMs = now();
   const deadlineMs = begunMs + Math.max(0, graceMs - goodbyeMs);
   const leftMs = () => Math.max(0, deadlineMs - now());
   const until = async (isDone: () => boolean, untilMs = deadlineMs) => {
-    while (now() < untilMs && !isDone()) await delay(Math.min(pollMs, untilMs - now()));
+    while (now() < untilMs && !isDone()) await pause(Math.min(pollMs, untilMs - now()));
   };
   const inboundClosed = close(inbound, leftMs());
   await until(() => !plane.driver.hasRunningCuts);
@@ -68,7 +80,7 @@ async function close({ door, http2Server }: Entrance, graceMs: number): Promise<
 }
 
 /** Calls that are open over links, and incoming ones with callers without an agent. */
-function openCalls(plane: DataPlane): { readonly incoming: number; readonly outgoing: number } {
+function openCalls(plane: LeavingPlane): { readonly incoming: number; readonly outgoing: number } {
   let [incoming, outgoing] = [plane.environment.openInbound, 0];
   for (const link of plane.driver.links.values()) {
     for (const { role } of link.calls.values()) {

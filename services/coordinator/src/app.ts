@@ -19,10 +19,15 @@ import type { CoordinatorConfig } from "./config.ts";
 import { nowMs } from "./driver/clock.ts";
 import { Driver } from "./driver/driver.ts";
 import { defaultDriverLimits } from "./driver/limits.ts";
+import type { Access } from "./http/access.ts";
 import { createHttp } from "./http/app.ts";
-import { openController } from "./kubernetes/open.ts";
+import { openAccess } from "./kubernetes/access/open.ts";
+import type { Identity } from "./kubernetes/identity/open.ts";
+import { openController, openDiscovery } from "./kubernetes/open.ts";
+import { openWebhook } from "./kubernetes/webhook/open.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/port.ts";
+import { version } from "./version.ts";
 
 export interface Coordinator {
   /** Resolves when agents and callers are served, leading or not. Rejects with a `CutlineError`. */
@@ -33,6 +38,10 @@ export interface Coordinator {
   readonly httpAddress: string;
   /** `host:port` for agents, once started. */
   readonly grpcAddress: string;
+  /** Where agents get their certificates, once started; 0: nowhere. */
+  readonly identityPort: number;
+  /** Where the API server calls the webhook, once started; 0: nowhere. */
+  readonly webhookPort: number;
 }
 
 export interface CoordinatorOptions {
@@ -43,11 +52,17 @@ export interface CoordinatorOptions {
 export function createCoordinator(config: CoordinatorConfig, { logger }: CoordinatorOptions): Coordinator {
   let httpAddress = "";
   let grpcAddress = "";
+  let identityPort = 0;
+  let webhookPort = 0;
   let starting: Promise<Lifecycle> | undefined;
 
   async function startAll(): Promise<Lifecycle> {
     const metrics = createMetrics({ nodeMetrics: true });
-    const credentials = await openCredentials({ config, self: { kind: "coordinator" }, logger, metrics });
+    const access = await openAccess(config, { nowMs, logger, metrics });
+    const identity = await openIdentityIfAny(config, { nowMs, logger, metrics });
+    const webhook = await openWebhook(config, { version, identity, nowMs, logger, metrics });
+    const self = { kind: "coordinator" } as const;
+    const credentials = await openCredentials({ config, self, logger, metrics, source: identity?.tlsSource });
     const descriptorSet = config.descriptorSetFile === undefined ? undefined : await readFile(config.descriptorSetFile);
     await makeFolder(config.storeUrl);
     const store = await openStore({
@@ -58,28 +73,34 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
       sizeBytesMax: config.storeSizeBytesMax,
     });
     try {
-      const surroundings = { logger, metrics, store, credentials, descriptorSet };
-      const { driver, agents, http, controller } = await compose(config, surroundings);
+      const surroundings = { logger, metrics, store, credentials, descriptorSet, access: access.access };
+      const { driver, agents, http, controller, discovery } = await compose(config, surroundings);
       const lifecycle = createLifecycle({
         logger,
         stopMsMax: config.stopGraceMs,
         parts: [
+          { name: "identity", start: () => identity?.start(credentials), stop: () => identity?.stop() },
           { name: "certificate", start: () => credentials?.watch(), stop: () => credentials?.stop() },
           { name: "store", start: () => undefined, stop: () => store.close() },
+          { name: "discovery", start: () => discovery?.start(), stop: () => discovery?.stop() },
           { name: "driver", start: () => driver.begin(), stop: () => driver.end() },
           { name: "agents", start: () => agents.start(), stop: () => agents.stop() },
+          { name: "access", start: () => access.start(), stop: () => access.stop() },
           {
             name: "http",
             start: async () => void (await http.listen({ host: config.httpHost, port: config.httpPort })),
             stop: () => http.close(),
           },
           { name: "kubernetes", start: () => controller?.start(), stop: () => controller?.stop() },
+          { name: "webhook", start: () => webhook?.start(), stop: () => webhook?.stop() },
         ],
       });
       await lifecycle.start();
       const { port } = http.server.address() as AddressInfo;
       httpAddress = `http://${config.httpHost}:${port}`;
       grpcAddress = agents.address;
+      identityPort = identity?.port ?? 0;
+      webhookPort = webhook?.port ?? 0;
       logger.info(
         { httpAddress, grpcAddress, tls: credentials === undefined ? "off" : "mutual" },
         "coordinator serves",
@@ -107,7 +128,23 @@ export function createCoordinator(config: CoordinatorConfig, { logger }: Coordin
     get grpcAddress() {
       return grpcAddress;
     },
+    get identityPort() {
+      return identityPort;
+    },
+    get webhookPort() {
+      return webhookPort;
+    },
   };
+}
+
+/** What reads and writes certificates is loaded only where it is needed. */
+async function openIdentityIfAny(
+  config: CoordinatorConfig,
+  surroundings: { readonly nowMs: () => number; readonly logger: Logger; readonly metrics: Metrics },
+): Promise<Identity | undefined> {
+  if (!config.identity && !config.webhook) return undefined;
+  const { openIdentity } = await import("./kubernetes/identity/open.ts");
+  return await openIdentity(config, surroundings);
 }
 
 interface Surroundings {
@@ -116,11 +153,12 @@ interface Surroundings {
   readonly metrics: Metrics;
   readonly credentials: TlsCredentials | undefined;
   readonly descriptorSet: Buffer | undefined;
+  readonly access: Access;
 }
 
 async function compose(
   config: CoordinatorConfig,
-  { logger, metrics, store, credentials, descriptorSet }: Surroundings,
+  { logger, metrics, store, credentials, descriptorSet, access }: Surroundings,
 ) {
   const holder = randomUUID();
   const driver = new Driver({
@@ -132,6 +170,7 @@ async function compose(
     logger,
     metrics,
   });
+  const discovery = await openDiscovery(config, { nowMs, logger, metrics });
   const { heartbeatMs, graceMs, agentsMax } = config;
   const agents = new AgentServer(
     {
@@ -142,15 +181,21 @@ async function compose(
       nowMs,
       logger,
       limits: { ...defaultAgentsLimits, heartbeatMs, graceMs, agentsMax },
+      naming: discovery,
     },
     driver,
   );
   driver.connect(agents);
+  discovery?.connect({
+    processes: () => agents.directory.list().map(({ hello }) => hello),
+    namesChanged: () => agents.namesChanged(),
+  });
   const http = createHttp({
     snapshots: driver,
     store,
     logger,
     metrics,
+    access,
     limits: { closeGraceMs: Math.floor(config.stopGraceMs / 2) },
     ...(descriptorSet === undefined ? {} : { descriptorSet }),
   });
@@ -163,7 +208,7 @@ async function compose(
     logger,
     metrics,
   });
-  return { driver, agents, http, controller };
+  return { driver, agents, http, controller, discovery };
 }
 
 function driverLimitsOf(config: CoordinatorConfig) {

@@ -1,4 +1,12 @@
 export { type Coordinator, type CoordinatorOptions, createCoordinator } from "./app.ts";
 export { type CoordinatorConfig, coordinatorConfig } from "./config.ts";
-export { leaseRules, watchedRules } from "./kubernetes/permissions.ts";
+export {
+  callerRules,
+  discoveryRules,
+  identityRules,
+  leaseRules,
+  reviewRules,
+  watchedRules,
+  webhookConfigurationRules,
+} from "./kubernetes/permissions.ts";
 export { scheduleDefinition, snapshotDefinition } from "./kubernetes/resources/definitions.ts";

@@ -1,9 +1,17 @@
-import { createLogger, loadConfig, renderConfigProblems, runUntilSignal, TlsError } from "@cutline/runtime";
+import {
+  CutlineError,
+  createLogger,
+  loadConfig,
+  renderConfigProblems,
+  runUntilSignal,
+  TlsError,
+} from "@cutline/runtime";
 import { createCoordinator } from "./app.ts";
 import { coordinatorConfig } from "./config.ts";
 
 /** What a program says that was configured wrongly (sysexits.h, EX_CONFIG). */
 const exitBadConfig = 78;
+const configCodes: ReadonlySet<string> = new Set(["ConfigInvalid", "TokenFileInvalid", "KubeConfigInvalid"]);
 
 const loaded = loadConfig(coordinatorConfig, process.env);
 if (loaded.outcome === "invalid") {
@@ -26,6 +34,7 @@ try {
   await coordinator.start();
 } catch (error) {
   logger.error({ error }, "coordinator did not start");
-  process.exit(error instanceof TlsError ? exitBadConfig : 1);
+  const isConfig = error instanceof TlsError || (error instanceof CutlineError && configCodes.has(error.code));
+  process.exit(isConfig ? exitBadConfig : 1);
 }
 await ended;

@@ -11,8 +11,8 @@ export interface Snapshots {
   /** `running`: abort it first. */
   remove(id: string): Promise<"removed" | "missing" | "running">;
   topology(): Topology;
-  /** Ready: this replica leads and its store answers. */
-  readiness(): Promise<{ outcome: "ready" } | { outcome: "notReady"; reasons: readonly string[] }>;
+  /** Ready: this replica leads and its store answers; standby: it answers, and another replica leads. */
+  readiness(): Promise<{ outcome: "ready" } | { outcome: "standby" | "notReady"; reasons: readonly string[] }>;
 }
 
 export interface StartRequest {
@@ -45,6 +45,15 @@ export type RefusalCode =
 
 export interface Topology {
   readonly term: number;
+  /** What is known of the cluster's Services. Absent: they are not asked for. */
+  readonly discovery?: {
+    /** waiting: nothing yet, and the directory is kept back for it. */
+    readonly phase: "waiting" | "known";
+    /** Since the API server was last heard. */
+    readonly ageMs: number;
+    readonly services: number;
+    readonly endpointSlices: number;
+  };
   readonly processes: readonly TopologyProcess[];
   readonly links: readonly TopologyLink[];
   readonly environment: readonly TopologyEnvironment[];

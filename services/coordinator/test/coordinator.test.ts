@@ -285,6 +285,15 @@ describeOnEachStore("a coordinator", (openStore) => {
       assert.equal((await agent.end()).code, status.INVALID_ARGUMENT);
     });
 
+    it("with a port that is none are refused", async () => {
+      const world = await open();
+      for (const ports of [{ applicationPort: 0 }, { inboundPort: 65_536 }]) {
+        const agent = world.agent("bank/a");
+        agent.open(ports);
+        assert.equal((await agent.end()).code, status.INVALID_ARGUMENT);
+      }
+    });
+
     it("learn of each other by the directory", async () => {
       const { world, a, b } = await openWithTwo();
       await a.directoryOf("bank/a", "bank/b");

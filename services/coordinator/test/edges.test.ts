@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, it } from "node:test";
 import { ChannelReport } from "@cutline/proto/control";
 import { status } from "@grpc/grpc-js";
-import type { Store } from "../src/store/port.ts";
+import { type Store, StoreError } from "../src/store/port.ts";
 import { describeOnEachStore } from "./support/each-store.ts";
 import { withFaults } from "./support/faults.ts";
 import { rawAttach } from "./support/raw-attach.ts";
@@ -104,6 +104,49 @@ describeOnEachStore("at the edges, a coordinator", (openStore) => {
     assert.deepEqual(await world.driver.abort(id), { outcome: "ended" });
     const part = { ...ref, kind: "local" as const, owner: "bank/a" };
     await world.until("removal of the parts", async () => ((await world.store.statPart(part)) ? undefined : true));
+  });
+
+  it("removes a snapshot whose end was said and is not with the store yet, as soon as it is", async () => {
+    const writing = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const { world, store, a } = await open({
+      faults: (store) => ({
+        async update(term, snapshot) {
+          if (snapshot.phase === "Aborted") {
+            writing.resolve();
+            await goOn.promise;
+          }
+          return await store.update(term, snapshot);
+        },
+      }),
+    });
+    const id = idOf(await world.driver.start({}));
+    await a.started();
+    assert.equal((await world.driver.abort(id)).outcome, "aborted");
+    await writing.promise;
+    assert.equal((await world.driver.get(id))?.phase, "Aborted");
+    const removal = world.driver.remove(id);
+    goOn.resolve();
+    assert.equal(await removal, "removed");
+    assert.equal(await store.get(id), undefined);
+    assert.equal(await world.driver.remove(id), "missing");
+  });
+
+  it("refuses a removal when the store does not take the end of its snapshot, and while it runs", async () => {
+    const { world, a } = await open({
+      limits: { removeWaitMs: 20 },
+      faults: (store) => ({
+        update: (term, snapshot) =>
+          snapshot.phase === "Aborted"
+            ? Promise.reject(new StoreError("StoreTimeout", "no answer in time", { outcomeUnknown: true }))
+            : store.update(term, snapshot),
+      }),
+    });
+    const id = idOf(await world.driver.start({}));
+    await a.started();
+    assert.equal(await world.driver.remove(id), "running");
+    assert.equal((await world.driver.abort(id)).outcome, "aborted");
+    await assert.rejects(world.driver.remove(id), { code: "StoreTimeout" });
   });
 
   it("leaves alone what agents say of snapshots, attempts and processes that are not", async () => {

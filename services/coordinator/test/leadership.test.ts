@@ -32,7 +32,7 @@ describe("two coordinators with one store", () => {
     const leader = await open();
     const other = await open();
     assert.deepEqual(await leader.driver.readiness(), { outcome: "ready" });
-    assert.equal((await other.driver.readiness()).outcome, "notReady");
+    assert.equal((await other.driver.readiness()).outcome, "standby");
     const agent = other.agent("bank/a");
     agent.open();
     assert.equal((await agent.end()).code, status.UNAVAILABLE);

@@ -2,6 +2,8 @@ import type { ConfigDefinition, ConfigOf, Logger, Metrics } from "@cutline/runti
 import type { DataPlane } from "../dataplane/data-plane.ts";
 import { type AgentMetrics, declareAgentMetrics, type MetricSources } from "../metrics/agent-metrics.ts";
 import { ApplicationProbe } from "./application-probe.ts";
+import { createHealth } from "./health.ts";
+import type { Listener } from "./listener.ts";
 import { judgeReadiness, type Readiness, type ReadinessFacts, type ReadinessRule } from "./readiness.ts";
 import { AdminServer } from "./server.ts";
 import { callRows, linkRows, settingRows } from "./views.ts";
@@ -14,6 +16,7 @@ export interface AdminSources<Definition extends ConfigDefinition> {
   readonly rule: ReadinessRule;
   readonly plane: DataPlane;
   readonly http2: MetricSources["http2"];
+  readonly held: MetricSources["held"];
   readonly spans: MetricSources["spans"];
   phase(): ReadinessFacts["phase"];
   coordinator(): ReadinessFacts["coordinator"];
@@ -34,6 +37,8 @@ export interface AdminSources<Definition extends ConfigDefinition> {
 /** What the agent shows of itself: its page, its metrics and its readiness. */
 export interface Admin {
   readonly server: AdminServer;
+  /** For the kubelet and scrapers. */
+  readonly health: Listener;
   readonly counted: AgentMetrics;
 }
 
@@ -63,6 +68,7 @@ export function createAdmin<Definition extends ConfigDefinition>(sources: AdminS
   const counted = declareAgentMetrics(metrics, {
     plane,
     http2: sources.http2,
+    held: sources.held,
     spans: sources.spans,
     // As of the last question: a scrape does not wait for the application.
     readiness: () => judge(probe.reason).outcome,
@@ -78,7 +84,13 @@ export function createAdmin<Definition extends ConfigDefinition>(sources: AdminS
     settings: () => settingRows(sources.definition, sources.config),
     logger,
   });
-  return { server, counted };
+  const health = createHealth({
+    isStarted: () => sources.phase() !== "starting",
+    readiness: async () => judge(await probe.ask()),
+    metrics,
+    logger,
+  });
+  return { server, health, counted };
 }
 
 function overview<Definition extends ConfigDefinition>(sources: AdminSources<Definition>): [string, string][] {

@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { describeError } from "@cutline/runtime";
 
 export interface ApplicationProbeOptions {
   /** Name or address, IPv6 without brackets. */
@@ -52,7 +53,7 @@ export class ApplicationProbe {
         socket.destroy();
         resolve(undefined);
       });
-      socket.once("error", (error) => resolve(error.message));
+      socket.once("error", (error) => resolve(describeError(error)));
     });
   }
 }

@@ -2,6 +2,7 @@
 interface ReadinessReason {
   readonly code:
     | "Starting"
+    | "IdentityMissing"
     | "Leaving"
     | "CoordinatorNotAttached"
     | "LinksDown"

@@ -1,4 +1,5 @@
 import type { AgentStatus } from "@cutline/proto/control";
+import type { EnvironmentPeer } from "@cutline/proto/snapshot";
 import type { TlsCredentials } from "@cutline/runtime";
 import type { Application } from "../application.ts";
 import type { DataPlane } from "../dataplane/data-plane.ts";
@@ -8,6 +9,7 @@ export function statusOf(
   plane: DataPlane,
   application: Application,
   credentials: TlsCredentials | undefined,
+  environment: readonly EnvironmentPeer[],
 ): AgentStatus {
   const { unreadyReason } = application;
   const processId = plane.driver.state.process;
@@ -26,6 +28,6 @@ export function statusOf(
       sent: link.lastSent,
       received: link.receivedThrough,
     })),
-    environment: plane.environment.peers(),
+    environment: [...environment],
   };
 }

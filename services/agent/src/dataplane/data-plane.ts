@@ -16,6 +16,7 @@ import type { InboundMemory } from "./link/kept-bytes.ts";
 import type { Link, LinkLimits } from "./link/link.ts";
 import { Mesh, type MeshLimits } from "./link/mesh.ts";
 import { type LinkSecurity, plainLinks } from "./link/transport.ts";
+import { applicationUnreachable, authorityUnreachable } from "./unreachable.ts";
 
 /** What the data plane needs to know of the application. */
 export interface ApplicationSide {
@@ -69,6 +70,7 @@ export class DataPlane implements CallHost {
   readonly #options: DataPlaneOptions;
   readonly #waitingForDirectory: (() => void)[] = [];
   #directoryKnown = false;
+  #directory: "known" | "none" = "none";
 
   constructor(options: DataPlaneOptions, events: SnapshotEvents) {
     this.#options = options;
@@ -139,6 +141,12 @@ export class DataPlane implements CallHost {
 
   /** From here on authorities are looked up; until then new calls wait. */
   directoryKnown(): void {
+    this.#directory = "known";
+    this.goWithoutDirectory();
+  }
+
+  /** Authorities are taken to be outside of the mesh until a directory comes. */
+  goWithoutDirectory(): void {
     this.#directoryKnown = true;
     for (const go of this.#waitingForDirectory.splice(0)) go();
   }
@@ -173,6 +181,7 @@ export class DataPlane implements CallHost {
           direction: "inbound",
           ledger: this.environment,
           book: this.book,
+          unreachable: (reason) => applicationUnreachable(this.#options.self.processId, reason),
           onCrossing: () => this.gate.noteCrossing(),
           onCancelled: () => this.#options.application.cancelled(),
         }),
@@ -215,7 +224,8 @@ export class DataPlane implements CallHost {
     if (client === undefined) {
       this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
       this.#countRefused(environmentPeer, authority, headers, GrpcStatus.unavailable);
-      answerStatus(stream, GrpcStatus.unavailable, `${authority} is no process of the mesh and no address`);
+      const message = authorityUnreachable(authority, this.#directory, "it is no host:port");
+      answerStatus(stream, GrpcStatus.unavailable, message);
       return ignoredEvents;
     }
     this.#noteEnvironment(positiveInteger(headerValue(headers, callIdHeader)));
@@ -228,6 +238,7 @@ export class DataPlane implements CallHost {
       direction: "outbound",
       ledger: this.environment,
       book: this.book,
+      unreachable: (reason) => authorityUnreachable(authority, this.#directory, reason),
       // What the environment answers is not part of the picture; what the application does with it shows in its state.
       onCrossing() {},
       onCancelled() {},

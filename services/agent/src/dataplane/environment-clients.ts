@@ -1,5 +1,6 @@
-import type { Http2Client } from "@cutline/h2";
+import type { HeldBytes, Http2Client } from "@cutline/h2";
 import { createLeanClient } from "@cutline/h2";
+import type { ConnectionLog } from "./connection-log.ts";
 import { parseAddress } from "./link/address.ts";
 
 /** Peers outside of the mesh to which connections are kept; the one that was asked for longest ago goes first. */
@@ -10,6 +11,13 @@ const closeGraceMs = 60_000;
 /** HTTP/2 clients for peers without an agent, one for each authority. */
 export class EnvironmentClients {
   readonly #clients = new Map<string, Http2Client>();
+  readonly #held: HeldBytes;
+  readonly #log: ConnectionLog;
+
+  constructor(held: HeldBytes, log: ConnectionLog) {
+    this.#held = held;
+    this.#log = log;
+  }
 
   /** `undefined`: the authority is no address. */
   get(authority: string): Http2Client | undefined {
@@ -21,7 +29,8 @@ export class EnvironmentClients {
     }
     const address = parseAddress(authority);
     if (address === undefined) return undefined;
-    const client = createLeanClient(address);
+    const onConnectionLost = (reason: string) => this.#log.broke("environment", authority, reason);
+    const client = createLeanClient({ ...address, held: this.#held, onConnectionLost });
     this.#clients.set(authority, client);
     for (const [oldest, unused] of this.#clients) {
       if (this.#clients.size <= clientsMax) break;

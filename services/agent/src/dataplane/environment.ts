@@ -76,6 +76,8 @@ export interface EnvironmentCall {
   readonly direction: Direction;
   readonly ledger: EnvironmentLedger;
   readonly book: CallBook;
+  /** What the caller is told when no connection could be had or it broke; `reason`: of the HTTP/2 layer. */
+  unreachable(reason: string): string;
   /** Something of the call has crossed between application and agent. */
   onCrossing(): void;
   /** The caller has reset the call before its answer was complete. */
@@ -84,13 +86,14 @@ export interface EnvironmentCall {
 
 /** Proxies a call as it is, without numbers. Returns the receiver of the events of `call.stream`. */
 export function passThrough(call: EnvironmentCall): CallEvents {
-  const { stream, client, onCrossing } = call;
+  // Nothing below may hold `call`: its headers would live as long as the call does.
+  const { stream, client, ledger, book, onCrossing, onCancelled, unreachable } = call;
   let answered = false;
   let openDirections = 2;
-  const counted = call.ledger.count(call.authority, call.direction);
+  const counted = ledger.count(call.authority, call.direction);
   const isOutbound = call.direction === "outbound";
   const open = {
-    counted: call.book.begin(
+    counted: book.begin(
       call.direction,
       environmentPeer,
       isOutbound ? call.authority : (headerValue(call.headers, ":authority") ?? ""),
@@ -100,12 +103,12 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     sentBytes: 0,
     receivedBytes: 0,
   };
-  call.book.environmentCalls.add(open);
+  book.environmentCalls.add(open);
   const end = (outcome: keyof CountedCall = "ended") => {
     if (openDirections === 0) return;
     openDirections = 0;
     counted[outcome]();
-    call.book.environmentCalls.delete(open);
+    book.environmentCalls.delete(open);
     open.counted.close(open);
   };
   const directionEnded = () => {
@@ -144,8 +147,8 @@ export function passThrough(call: EnvironmentCall): CallEvents {
       if (cause !== "connection") stream.reset(code);
       else {
         open.counted.answeredWith(GrpcStatus.unavailable);
-        const reason = `${call.authority} cannot be reached: ${client.lastError ?? "no connection"}`;
-        answerStatus(stream, GrpcStatus.unavailable, reason, answered);
+        const message = unreachable(client.lastError ?? "the connection was closed");
+        answerStatus(stream, GrpcStatus.unavailable, message, answered);
       }
       end(cause === "connection" && !answered ? "neverWas" : "ended");
     },
@@ -175,7 +178,7 @@ export function passThrough(call: EnvironmentCall): CallEvents {
     onReset(code, cause) {
       onCrossing();
       away.reset(code);
-      if (cause !== "answered") call.onCancelled();
+      if (cause !== "answered") onCancelled();
       end();
     },
     onDrain() {

@@ -1,4 +1,4 @@
-import type { Http2Meter } from "@cutline/h2";
+import type { HeldBytes, Http2Meter } from "@cutline/h2";
 import type { Metrics } from "@cutline/runtime";
 import type { DataPlane } from "../dataplane/data-plane.ts";
 import type { Link } from "../dataplane/link/link.ts";
@@ -17,6 +17,8 @@ export interface MetricSources {
   readonly spans: { readonly sent: number; readonly dropped: number } | undefined;
   readonly plane: Pick<DataPlane, "book" | "linkBook" | "driver" | "environment">;
   readonly http2: Readonly<Record<Http2Side, Http2Meter>>;
+  /** Of all HTTP/2 connections. */
+  readonly held: Pick<HeldBytes, "bytes" | "bytesMax" | "givenUp">;
   readiness(): "ready" | "unready";
   attached(): boolean;
 }
@@ -145,7 +147,7 @@ function declareLinks(metrics: Metrics, { driver, linkBook }: MetricSources["pla
   );
 }
 
-function declareRest(metrics: Metrics, { plane, http2, spans, readiness, attached }: MetricSources): void {
+function declareRest(metrics: Metrics, { plane, http2, held, spans, readiness, attached }: MetricSources): void {
   metrics.counter("cutline_spans_total", {
     help: "Spans of calls, by what became of them: sent or dropped",
     labels: ["outcome"],
@@ -184,6 +186,18 @@ function declareRest(metrics: Metrics, { plane, http2, spans, readiness, attache
     help: "HTTP/2 connections closed because the peer broke a rule or had too much of something",
     labels,
     read: sides(({ protocolErrors }) => protocolErrors),
+  });
+  metrics.gauge("cutline_http2_held_bytes", {
+    help: "What all HTTP/2 connections together hold: not read by who is to get it, or not taken by the peer",
+    read: () => [{ labels: {}, value: held.bytes }],
+  });
+  metrics.gauge("cutline_http2_held_bytes_max", {
+    help: "The most that they may hold (CUTLINE_HTTP2_HELD_BYTES_MAX)",
+    read: () => [{ labels: {}, value: held.bytesMax }],
+  });
+  metrics.counter("cutline_http2_held_given_up_total", {
+    help: "Times the connection that held the most was closed, or its largest calls were reset, because all held too much",
+    read: () => [{ labels: {}, value: held.givenUp }],
   });
   metrics.gauge("cutline_ready", {
     help: "1 while /readyz says ready",

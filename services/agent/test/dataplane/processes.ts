@@ -241,7 +241,8 @@ function tapStream(stream: CallStream, onWrite: (bytes: Uint8Array) => void): Ca
   };
 }
 
-function listLogger(lines: LogLine[]): Logger {
+/** A logger that keeps its lines. */
+export function listLogger(lines: LogLine[]): Logger {
   const at = (level: string) => (fields: LogFields, message: string) => {
     lines.push({ level, fields, message });
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createHttp2Meter } from "@cutline/h2";
+import { createHttp2Meter, HeldBytes } from "@cutline/h2";
 import { methods, startGrpcServer, until } from "@cutline/h2/testing";
 import { createMetrics } from "@cutline/runtime";
 import * as grpc from "@grpc/grpc-js";
@@ -34,6 +34,7 @@ async function withPair(test: (pair: Pair) => Promise<void>): Promise<void> {
       const sources = {
         plane: process.dataPlane,
         http2,
+        held: new HeldBytes(),
         spans: undefined,
         readiness: () => "ready" as const,
         attached: () => true,

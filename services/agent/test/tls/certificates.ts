@@ -7,8 +7,8 @@ import { silentLogger, TlsCredentials } from "@cutline/runtime";
 
 const hourMs = 3_600_000;
 
-export function authority(): Issuer {
-  return issue({ kind: "authority", commonName: "authority", uris: ["spiffe://cutline"] });
+export function authority(trustDomain = "cutline"): Issuer {
+  return issue({ kind: "authority", commonName: "authority", uris: [`spiffe://${trustDomain}`] });
 }
 
 export const mesh = authority();

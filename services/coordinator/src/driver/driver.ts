@@ -1,9 +1,10 @@
-import type { EndSnapshot, StartSnapshot } from "@cutline/proto/control";
+import type { AgentHello, EndSnapshot, StartSnapshot } from "@cutline/proto/control";
 import type { Snapshot, SnapshotRef } from "@cutline/proto/snapshot";
 import {
   documentOf,
   type EndOutcome,
   endOfAttempt,
+  isLastPhase,
   Lead,
   type LeaseSuccession,
   runningFor,
@@ -13,7 +14,7 @@ import {
   type SnapshotState,
 } from "@cutline/protocol";
 import { describeError, type Logger, type Metrics } from "@cutline/runtime";
-import type { AgentEvents, KnownAgent, PartOffer } from "../agents/port.ts";
+import type { AgentEvents, KnownAgent, NamingStanding, PartOffer } from "../agents/port.ts";
 import type { Snapshots, StartOutcome, StartRequest } from "../snapshots.ts";
 import { type CreateOutcome, type ListPage, type ListQuery, type Store, StoreError } from "../store/port.ts";
 import { inherit, toSnapshot } from "./documents.ts";
@@ -31,6 +32,8 @@ import { Uploads } from "./uploads.ts";
 /** The agents, as far as the driver needs them. */
 export interface AgentsPort {
   readonly directory: { list(): readonly KnownAgent[]; attached(): ReadonlySet<string> };
+  authoritiesOf(hello: AgentHello): readonly string[];
+  namingStanding(): NamingStanding | undefined;
   /** The directory is kept back until `settledAtMs`. */
   lead(settledAtMs: number): void;
   dismiss(details: string): void;
@@ -178,26 +181,35 @@ export class Driver implements Snapshots, AgentEvents {
   }
 
   async remove(id: string): Promise<"removed" | "missing" | "running"> {
+    const session = this.#lead.find(id) ?? (await this.#adoptAndFind(id));
+    // Failed and Aborted are said before the store has them: who has read that may remove at once.
+    const hasEnded = session !== undefined && isLastPhase(session.snapshot().phase);
+    if (hasEnded) await session.over(this.#options.limits.removeWaitMs);
     const term = this.#requireTerm();
-    if (this.#lead.isLive(id) || (await this.#adoptAndFind(id)) !== undefined) return "running";
+    if (hasEnded && this.#lead.isLive(id)) {
+      throw new StoreError("StoreTimeout", `the store has not taken the end of snapshot ${id} yet; try again`);
+    }
+    if (this.#lead.isLive(id)) return "running";
     const outcome = await this.#options.store.remove(term, id);
     if (outcome === "fenced") throw fenced();
     return outcome;
   }
 
   topology(): ReturnType<Snapshots["topology"]> {
-    return topologyOf(this.term() ?? 0, this.#agents?.directory.list() ?? []);
+    const agents = this.#agents;
+    if (agents === undefined) return topologyOf(this.term() ?? 0, [], () => [], undefined);
+    const authoritiesOf = (hello: AgentHello) => agents.authoritiesOf(hello);
+    return topologyOf(this.term() ?? 0, agents.directory.list(), authoritiesOf, agents.namingStanding());
   }
 
   async readiness(): ReturnType<Snapshots["readiness"]> {
-    const reasons: string[] = [];
-    if (this.term() === undefined) reasons.push("this replica does not lead");
+    const reasons = this.term() === undefined ? ["this replica does not lead"] : [];
     try {
       await this.#options.store.ping();
     } catch (error) {
-      reasons.push(`the store does not answer: ${describeError(error)}`);
+      return { outcome: "notReady", reasons: [...reasons, `the store does not answer: ${describeError(error)}`] };
     }
-    return reasons.length === 0 ? { outcome: "ready" } : { outcome: "notReady", reasons };
+    return reasons.length === 0 ? { outcome: "ready" } : { outcome: "standby", reasons };
   }
 
   // AgentEvents

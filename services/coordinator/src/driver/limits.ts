@@ -24,6 +24,8 @@ export interface DriverLimits extends AdmissionLimits, UploadLimits {
   readonly progressMs: number;
   /** Between two looks at the clock. Default 100 ms. */
   readonly tickMs: number;
+  /** How long a removal waits for the store to take the end of its snapshot. Default 5000 ms. */
+  readonly removeWaitMs: number;
   /** Ended snapshots that are kept; older ones are removed. Default 100. */
   readonly keepMax: number;
   /** Ended snapshots are removed at this age; 0: never. Default 0 ms. */
@@ -51,6 +53,7 @@ export const defaultDriverLimits: DriverLimits = {
   partsMax: 20_000,
   progressMs: 1_000,
   tickMs: 100,
+  removeWaitMs: 5_000,
   keepMax: 100,
   keepMs: 0,
   housekeepingMs: 10_000,

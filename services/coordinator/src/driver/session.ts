@@ -48,6 +48,7 @@ export class Session {
   readonly #effects = new EffectLine<SessionEffect>((effect) => this.#perform(effect));
   #attempt = new AbortController();
   #writing: Promise<void> = Promise.resolve();
+  readonly #over = Promise.withResolvers<void>();
 
   constructor(options: SessionOptions) {
     const { state, term, progressMs, nowMs, logger } = options;
@@ -69,6 +70,14 @@ export class Session {
     return this.#attempt.signal;
   }
 
+  /** Resolves when its end is with the store, or another replica's affair; after `withinMs` in any case. */
+  async over(withinMs: number): Promise<void> {
+    const timedOut = Promise.withResolvers<void>();
+    const timer = setTimeout(timedOut.resolve, withinMs);
+    await Promise.race([this.#over.promise, timedOut.promise]);
+    clearTimeout(timer);
+  }
+
   snapshot(): Snapshot {
     return toSnapshot(documentOf(this.state), this.#options.term);
   }
@@ -85,6 +94,7 @@ export class Session {
   /** Nothing more is said or written, beyond what is on its way. Resolves when that has ended. */
   async stop(): Promise<void> {
     this.#step({ type: "stop" });
+    this.#over.resolve();
     // The answer to one write sets the next one off.
     for (let last: Promise<void> | undefined; last !== this.#writing; ) {
       last = this.#writing;
@@ -129,6 +139,7 @@ export class Session {
       }
       case "ended":
         this.#options.onEnded(this, effect.outcome);
+        this.#over.resolve();
     }
   }
 

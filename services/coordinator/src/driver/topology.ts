@@ -1,17 +1,24 @@
-import type { KnownAgent } from "../agents/port.ts";
+import type { AgentHello } from "@cutline/proto/control";
+import type { KnownAgent, NamingStanding } from "../agents/port.ts";
 import type { Topology, TopologyEnvironment, TopologyLink } from "../snapshots.ts";
 import { timeText } from "./clock.ts";
 
-/** What the agents said last, in one picture. */
-export function topologyOf(term: number, processes: readonly KnownAgent[]): Topology {
+/** What the agents said last, in one picture, with the authorities that lead to each. */
+export function topologyOf(
+  term: number,
+  processes: readonly KnownAgent[],
+  authoritiesOf: (hello: AgentHello) => readonly string[],
+  discovery: NamingStanding | undefined,
+): Topology {
   return {
     term,
+    ...(discovery !== undefined && { discovery }),
     processes: processes.map(({ hello, attachedAtMs, detachedAtMs, status }) => ({
       id: hello.processId,
       incarnation: hello.incarnation,
       agentVersion: hello.agentVersion,
       captureSource: hello.captureSource,
-      authorities: hello.authorities,
+      authorities: authoritiesOf(hello),
       labels: hello.labels,
       attachedAt: timeText(attachedAtMs),
       phase: detachedAtMs === undefined ? "attached" : "detached",

@@ -2,13 +2,13 @@ import type { Logger, Metrics } from "@cutline/runtime";
 import type { Snapshots } from "../snapshots.ts";
 import type { KubeClient } from "./api/client.ts";
 import { Objects } from "./api/resources.ts";
+import { Collection } from "./collection.ts";
 import { Events } from "./events.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { ControllerLimits } from "./limits.ts";
 import { type QueueAnswer, WorkQueue } from "./queue.ts";
-import { Reflector } from "./reflector.ts";
 import { scheduleKind, schedulesPlural, snapshotKind, snapshotsPlural } from "./resources/names.ts";
-import type { GlobalSnapshot, GlobalSnapshotSchedule, KubeObject } from "./resources/objects.ts";
+import type { GlobalSnapshot, GlobalSnapshotSchedule } from "./resources/objects.ts";
 import { ownerKeyOf } from "./schedules/plan.ts";
 import { ScheduleReconciler } from "./schedules/reconciler.ts";
 import { SnapshotReconciler } from "./snapshots/reconciler.ts";
@@ -172,58 +172,5 @@ export class Controller {
       "Since the API server was last heard, of the stalest watch",
       () => Math.max(this.#snapshots.ageMs, this.#schedules.ageMs) / 1_000,
     );
-  }
-}
-
-/** The copies of one kind, of all namespaces that are watched. */
-class Collection<Kind extends KubeObject> {
-  readonly #reflectors: readonly Reflector<Kind>[];
-
-  constructor(
-    options: ControllerOptions,
-    resource: typeof snapshotResource,
-    onChange: (key: string, object: Kind | undefined, before: Kind | undefined) => void,
-  ) {
-    const { client, limits, nowMs, random, logger } = options;
-    const namespaces = options.namespaces.length === 0 ? [undefined] : options.namespaces;
-    this.#reflectors = namespaces.map(
-      (namespace) => new Reflector<Kind>({ client, resource, namespace, limits, nowMs, random, logger, onChange }),
-    );
-  }
-
-  start(): void {
-    for (const reflector of this.#reflectors) reflector.start();
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
-  }
-
-  get listed(): Promise<unknown> {
-    return Promise.all(this.#reflectors.map((reflector) => reflector.listed));
-  }
-
-  get ageMs(): number {
-    return Math.max(...this.#reflectors.map((reflector) => reflector.ageMs));
-  }
-
-  get(key: string): Kind | undefined {
-    for (const reflector of this.#reflectors) {
-      const object = reflector.get(key);
-      if (object !== undefined) return object;
-    }
-    return undefined;
-  }
-
-  learn(object: Kind): void {
-    for (const reflector of this.#reflectors) reflector.learn(object);
-  }
-
-  *all(): Generator<Kind> {
-    for (const reflector of this.#reflectors) yield* reflector.all();
-  }
-
-  *keys(): Generator<string> {
-    for (const object of this.all()) yield `${object.metadata.namespace}/${object.metadata.name}`;
   }
 }

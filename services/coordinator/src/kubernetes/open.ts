@@ -1,21 +1,20 @@
-import { createKubeClient } from "./api/client.ts";
-import { openCluster } from "./api/cluster.ts";
-import { openPodCluster } from "./api/pod-cluster.ts";
+import { type ConnectionConfig, openConnection } from "./connection.ts";
 import { Controller, type ControllerOptions } from "./controller.ts";
-import { defaultControllerLimits } from "./limits.ts";
+import { Discovery, type DiscoveryOptions } from "./discovery/discovery.ts";
+import { defaultDiscoveryLimits } from "./discovery/limits.ts";
+import { type ControllerLimits, defaultControllerLimits } from "./limits.ts";
 
 /** The settings of the controller, as the coordinator's table has them. */
-export interface KubernetesConfig {
+export interface KubernetesConfig extends ConnectionConfig {
   readonly kubernetes: boolean;
-  readonly kubeconfig: string | undefined;
-  readonly kubernetesServer: string;
-  readonly kubernetesServiceAccountFolder: string;
   readonly kubernetesNamespaces: readonly string[];
   readonly kubernetesLeaseName: string;
   readonly kubernetesLeaseNamespace: string | undefined;
   readonly kubernetesLeaseMs: number;
   readonly kubernetesRelistMs: number;
   readonly kubernetesAlarmMs: number;
+  readonly discovery: boolean;
+  readonly clusterDomain: string;
 }
 
 type Surroundings = Pick<
@@ -30,26 +29,46 @@ export async function openController(
 ): Promise<Controller | undefined> {
   if (!config.kubernetes) return undefined;
   const { instance, holder, logger, nowMs } = surroundings;
-  const limits = {
-    ...defaultControllerLimits,
-    leaseMs: config.kubernetesLeaseMs,
-    relistMs: config.kubernetesRelistMs,
-    alarmMs: config.kubernetesAlarmMs,
-  };
-  const cluster =
-    config.kubeconfig === undefined
-      ? await openPodCluster(config.kubernetesServer, config.kubernetesServiceAccountFolder, nowMs)
-      : await openCluster(config.kubeconfig);
-  const { requestTimeoutMs, answerBytesMax } = limits;
+  const limits = limitsOf(config);
+  const { client, namespace } = await openConnection(config, nowMs);
   return new Controller({
     ...surroundings,
-    client: createKubeClient({ cluster, requestTimeoutMs, answerBytesMax, userAgent: "cutline-coordinator" }),
+    client,
     holder: `${instance}_${holder}`,
     namespaces: config.kubernetesNamespaces,
-    leaseNamespace: config.kubernetesLeaseNamespace ?? cluster.namespace,
+    leaseNamespace: config.kubernetesLeaseNamespace ?? namespace,
     leaseName: config.kubernetesLeaseName,
     limits,
     random: Math.random,
     logger: logger.child({ part: "kubernetes" }),
   });
+}
+
+/** `undefined`: Services are not asked for. Rejects with `KubeConfigInvalid`. */
+export async function openDiscovery(
+  config: KubernetesConfig,
+  { nowMs, logger, metrics }: Pick<DiscoveryOptions, "nowMs" | "logger" | "metrics">,
+): Promise<Discovery | undefined> {
+  if (!config.discovery) return undefined;
+  const limits = { ...limitsOf(config), ...defaultDiscoveryLimits };
+  const { client } = await openConnection(config, nowMs);
+  return new Discovery({
+    client,
+    namespaces: config.kubernetesNamespaces,
+    clusterDomain: config.clusterDomain,
+    limits,
+    nowMs,
+    random: Math.random,
+    logger: logger.child({ part: "discovery" }),
+    metrics,
+  });
+}
+
+function limitsOf(config: KubernetesConfig): ControllerLimits {
+  return {
+    ...defaultControllerLimits,
+    leaseMs: config.kubernetesLeaseMs,
+    relistMs: config.kubernetesRelistMs,
+    alarmMs: config.kubernetesAlarmMs,
+  };
 }

@@ -73,6 +73,10 @@ export class Reflector<Kind extends KubeObject> {
     return this.#options.nowMs() - this.#heardAtMs;
   }
 
+  get size(): number {
+    return this.#objects.size;
+  }
+
   get(key: string): Kind | undefined {
     return this.#objects.get(key);
   }

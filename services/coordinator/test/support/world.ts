@@ -7,6 +7,7 @@ import { AgentServer, type AgentsLimits, defaultAgentsLimits } from "../../src/a
 import { nowMs } from "../../src/driver/clock.ts";
 import { Driver } from "../../src/driver/driver.ts";
 import { type DriverLimits, defaultDriverLimits } from "../../src/driver/limits.ts";
+import type { Discovery } from "../../src/kubernetes/discovery/discovery.ts";
 import type { StartOutcome } from "../../src/snapshots.ts";
 import { openEmbeddedStore } from "../../src/store/embedded.ts";
 import type { Store } from "../../src/store/port.ts";
@@ -19,6 +20,8 @@ export interface WorldOptions {
   readonly agents?: Partial<AgentsLimits>;
   readonly graceMs?: number;
   readonly credentials?: TlsCredentials;
+  /** Started and stopped with the world. */
+  readonly discovery?: Discovery;
 }
 
 /** Driver, agents' server and store of one coordinator, without HTTP. */
@@ -29,12 +32,14 @@ export class World {
   readonly lines: LogLine[] = [];
   readonly #agents: FakeAgent[] = [];
   readonly #ownStore: boolean;
+  readonly #discovery: Discovery | undefined;
 
   static async open(options: WorldOptions = {}): Promise<World> {
     const store = options.store ?? (await openEmbeddedStore({ path: ":memory:", operationTimeoutMs: 2_000 }));
     const world = new World(store, options);
     await world.driver.begin();
     await world.server.start();
+    options.discovery?.start();
     return world;
   }
 
@@ -59,9 +64,15 @@ export class World {
       logger,
     });
     const limits = { ...defaultAgentsLimits, heartbeatMs: 100, graceMs, ...options.agents };
-    const { credentials } = options;
-    this.server = new AgentServer({ host: "127.0.0.1", port: 0, credentials, nowMs, logger, limits }, this.driver);
+    const { credentials, discovery } = options;
+    this.#discovery = discovery;
+    const address = { host: "127.0.0.1", port: 0 };
+    this.server = new AgentServer({ ...address, credentials, nowMs, logger, limits, naming: discovery }, this.driver);
     this.driver.connect(this.server);
+    discovery?.connect({
+      processes: () => this.server.directory.list().map(({ hello }) => hello),
+      namesChanged: () => this.server.namesChanged(),
+    });
   }
 
   agent(processId: string, incarnation?: string): FakeAgent {
@@ -73,6 +84,7 @@ export class World {
   /** Stops serving and driving; the store stays open when it was given. */
   async stop(): Promise<void> {
     for (const agent of this.#agents) agent.close();
+    await this.#discovery?.stop();
     await this.server.stop();
     await this.driver.end();
     if (this.#ownStore) await this.store.close();

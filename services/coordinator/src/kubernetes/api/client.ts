@@ -11,7 +11,7 @@ interface Call {
   readonly method: Method;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** JSON; for PATCH a JSON merge patch. */
+  /** JSON; for PATCH a JSON merge patch, or a list of JSON patch operations. */
   readonly body?: unknown;
 }
 
@@ -67,7 +67,7 @@ export function createKubeClient(options: ClientOptions): KubeClient {
         ...credentials.headers,
         accept: "application/json",
         "user-agent": options.userAgent,
-        ...(body !== undefined && { "content-type": contentType(call.method), "content-length": body.length }),
+        ...(body !== undefined && { "content-type": contentType(call), "content-length": body.length }),
       },
     });
     request.once("response", answer.resolve);
@@ -136,8 +136,9 @@ export function createKubeClient(options: ClientOptions): KubeClient {
   };
 }
 
-function contentType(method: Method): string {
-  return method === "PATCH" ? "application/merge-patch+json" : "application/json";
+function contentType({ method, body }: Call): string {
+  if (method !== "PATCH") return "application/json";
+  return Array.isArray(body) ? "application/json-patch+json" : "application/merge-patch+json";
 }
 
 function told(error: unknown, what: string): KubeError {

@@ -6,12 +6,14 @@ import type { KubeClient } from "./client.ts";
 export interface ResourcePath {
   readonly kind: string;
   readonly plural: string;
+  /** Where its group and version are served, such as `/api/v1`. Absent: Cutline's own. */
+  readonly api?: string;
 }
 
 /** `undefined` as the namespace: all of them. */
 export function collectionPath(resource: ResourcePath, namespace: string | undefined): string {
   const inNamespace = namespace === undefined ? "" : `/namespaces/${namespace}`;
-  return `/apis/${group}/${version}${inNamespace}/${resource.plural}`;
+  return `${resource.api ?? `/apis/${group}/${version}`}${inNamespace}/${resource.plural}`;
 }
 
 function objectPath(resource: ResourcePath, { namespace, name }: KubeObject["metadata"]): string {

@@ -117,6 +117,21 @@ describe("what a schedule keeps", () => {
     assert.deepEqual(names.sort(), ["c1", "c2", "f1"]);
   });
 
+  it("the one of the later time, of two that were made in one second", () => {
+    const inOneSecond = (name: string, scheduledAt: string) => {
+      const made = child(name, scheduledAt, { phase: "Completed" });
+      return { ...made, metadata: { ...made.metadata, creationTimestamp: "2026-11-23T12:00:01Z" } };
+    };
+    const children = [inOneSecond("earlier", "2026-11-23T11:50:00Z"), inOneSecond("later", "2026-11-23T12:00:00Z")];
+    for (const order of [children, children.toReversed()]) {
+      const { remove } = plan(schedule({ spec: { successfulHistoryLimit: 1 } }), "12:01:00", order);
+      assert.deepEqual(
+        remove.map(({ metadata }) => metadata.name),
+        ["earlier"],
+      );
+    }
+  });
+
   it("the time of its newest success, even when that snapshot is gone", () => {
     const { status } = plan(schedule(), "12:10:30", [child("c1", "2026-11-23T12:10:00Z", completed)]);
     assert.equal(status?.lastSuccessfulAt, "2026-11-23T12:10:09Z");

@@ -149,13 +149,18 @@ function dueMs(
 function beyondHistory({ spec }: GlobalSnapshotSchedule, children: readonly GlobalSnapshot[]): GlobalSnapshot[] {
   const ended = children
     .filter((child) => hasEnded(child.status?.phase) && child.metadata.deletionTimestamp === undefined)
-    .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
+    .sort((a, b) => timeOf(b).localeCompare(timeOf(a)));
   const successful = ended.filter(({ status }) => status?.phase === "Completed");
   const failed = ended.filter(({ status }) => status?.phase !== "Completed");
   return [...successful.slice(spec.successfulHistoryLimit), ...failed.slice(spec.failedHistoryLimit)].slice(
     0,
     removalsMax,
   );
+}
+
+/** For which time of the schedule it was made. Creation times are in whole seconds, and two can be alike. */
+function timeOf({ metadata }: GlobalSnapshot): string {
+  return metadata.annotations?.[scheduledAtAnnotation] ?? metadata.creationTimestamp;
 }
 
 function isActive({ status, metadata }: GlobalSnapshot): boolean {

@@ -29,6 +29,13 @@ const groups: Readonly<Record<string, Group>> = {
     testMsMax: 120_000,
     groupMsMax: 14 * 60_000,
   },
+  /** By test/house/poisoned-memory.test.ts, which asks whether tests run as `poison.ts` wants it. */
+  poison: {
+    files: "test/house/poison/*.test.ts",
+    concurrency: 1,
+    testMsMax: 30_000,
+    groupMsMax: 60_000,
+  },
   kubernetes: {
     files: "{{packages/*,services/*,test/e2e}/test/kubernetes,test/chart}/api/*.test.ts",
     kubernetes: true,
@@ -126,6 +133,9 @@ async function withKubernetes(work: () => Promise<void>): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+// Test files are processes of their own, and so are the programs that some of them start.
+process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ""} --import=${new URL("poison.ts", import.meta.url)}`.trim();
 
 const names = process.argv.slice(2);
 for (const name of names) {

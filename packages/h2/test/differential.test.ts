@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { callScript, play } from "./differential/traffic.ts";
+import { type CallScript, callScript, play } from "./differential/traffic.ts";
 import { lean, nodeHttp2 } from "./support/both.ts";
 
 const pairs = [
@@ -20,6 +20,16 @@ const limits = fc.constantFrom(
   { streamWindowBytes: 100_000 },
 );
 
+/** Its end is written before the connection is up: it may stand on HEADERS, or on DATA. */
+const withoutBody: CallScript = {
+  requestHeaders: [],
+  request: [{ kind: "write", bytes: 0 }],
+  requestEnd: "end",
+  answerHeaders: [],
+  answer: [],
+  answerEnd: { trailers: ["grpc-status", "0"] },
+};
+
 describe("differential: random calls are seen alike by everybody", () => {
   for (const [server, client] of pairs) {
     it(`${server.name} serves ${client.name} as node:http2 serves itself`, async () => {
@@ -28,7 +38,7 @@ describe("differential: random calls are seen alike by everybody", () => {
           const reference = await play(nodeHttp2, nodeHttp2, scripts, some);
           assert.deepEqual(await play(server, client, scripts, some), reference);
         }),
-        { numRuns: 25 },
+        { numRuns: 25, examples: [[[withoutBody], {}]] },
       );
     });
   }

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { releasedMemory } from "./released-memory.ts";
 import { returnSlab, slabBytes, takeSlab } from "./slabs.ts";
 
 export interface BatchWriterOptions {
@@ -78,6 +79,7 @@ export class BatchWriter {
   protected allWritten(_at: number): number {
     // A socket that is gone may have dropped what it had, and a write of it may still run.
     if (this.#full.length > 0 && this.#socket.writable) for (const slab of this.#full.splice(0)) returnSlab(slab);
+    releasedMemory.onReleased?.(this.slab);
     return 0;
   }
 

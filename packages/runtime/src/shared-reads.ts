@@ -1,5 +1,6 @@
 import { connect, Socket, type TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
+import { releasedMemory } from "./released-memory.ts";
 
 /**
  * What sockets are read into, all of them one after another: a buffer for each read would be most of what a proxy
@@ -36,11 +37,14 @@ export function isShared(bytes: Uint8Array): boolean {
   return bytes.buffer === memory.buffer;
 }
 
-/** The same bytes, or a copy where the next read may change them. */
+/** The same bytes, or a copy where the next read may change them: in memory of its own, for it may be kept for long. */
 export function ownBytes(bytes: Buffer): Buffer;
 export function ownBytes(bytes: Uint8Array): Uint8Array;
 export function ownBytes(bytes: Uint8Array): Uint8Array {
-  return isShared(bytes) ? Buffer.from(bytes) : bytes;
+  if (!isShared(bytes)) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function unreceived(): void {
@@ -48,7 +52,9 @@ function unreceived(): void {
 }
 
 function handOver(socket: Socket, bytes: number): true {
-  (receivers.get(socket) ?? unreceived)(memory.subarray(0, bytes));
+  const read = memory.subarray(0, bytes);
+  (receivers.get(socket) ?? unreceived)(read);
+  releasedMemory.onReleased?.(read);
   return true;
 }
 

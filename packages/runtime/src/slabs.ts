@@ -1,3 +1,5 @@
+import { releasedMemory } from "./released-memory.ts";
+
 /** Of one slab. */
 export const slabBytes = 64 * 1024;
 
@@ -16,5 +18,6 @@ export function takeSlab(): Buffer {
 
 /** Nobody may refer to the slab any more: neither a write that has not ended nor anybody who would send it again. */
 export function returnSlab(slab: Buffer): void {
+  releasedMemory.onReleased?.(slab);
   if (free.length < freeSlabsMax) free.push(slab);
 }

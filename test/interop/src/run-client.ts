@@ -27,7 +27,8 @@ export async function runClient(
     stack === "grpc-core"
       ? [pythonWithGrpc(), [pythonProgram, file]]
       : [process.execPath, ["--conditions=cutline-source", program, stack, file]];
-  const environment = { PATH: process.env.PATH ?? "", ...(grpcProxy !== undefined && { grpc_proxy: grpcProxy }) };
+  const { PATH = "", NODE_OPTIONS = "" } = process.env;
+  const environment = { PATH, NODE_OPTIONS, ...(grpcProxy !== undefined && { grpc_proxy: grpcProxy }) };
   const child = spawn(executable, args, { env: environment, timeout: timeoutMs, killSignal: "SIGKILL" });
   const [output, errors, how] = await Promise.all([
     text(child.stdout),

@@ -174,8 +174,9 @@ export async function play(
       const index = Number(headerValue(headers, "x-call"));
       const side = sides[index] as Side;
       side.stream = stream;
-      side.log.push(`request ${JSON.stringify(headers)} ${endStream}`);
-      side.isOver = endStream;
+      side.log.push(`request ${JSON.stringify(headers)}`);
+      // END_STREAM may stand on HEADERS or on an empty DATA frame behind them, and means the same (RFC 9113, section 8.1).
+      if (endStream) side.onEnd();
       setImmediate(() => answers.push(answer(side, scripts[index] as CallScript)));
       return side;
     },

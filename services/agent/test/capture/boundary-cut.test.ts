@@ -65,10 +65,11 @@ describe("a boundary cut", () => {
     await inWorld(async (world) => {
       const [near, far] = world.applications;
       assert.ok(near && far);
-      const call = near.unary("t/p1", "t/p0>t/p1#long", { pauseMs: 1_500 }, {});
+      const call = near.unary("t/p1", "t/p0>t/p1#long", { untilReleased: true }, {});
       await until("the handler has begun", () => far.ledger.received.size > 0);
       const { exact, reasons } = await judged(world);
       assert.deepEqual([exact, codesOf(reasons)], [false, ["CallsInProcess"]]);
+      far.release();
       assert.equal(await call, grpc.status.OK);
     });
   });
@@ -128,10 +129,11 @@ describe("a boundary cut", () => {
     await inWorld(async (world) => {
       const [near] = world.applications;
       assert.ok(near);
-      const call = near.unary("t/p0", "t/p0>t/p0#own", { pauseMs: 800 }, {});
+      const call = near.unary("t/p0", "t/p0>t/p0#own", { untilReleased: true }, {});
       await until("the handler has begun", () => near.ledger.received.size > 0);
       const { exact, reasons } = await judged(world);
       assert.equal(exact, false, reasons.join());
+      near.release();
       assert.equal(await call, grpc.status.OK);
     });
   });
@@ -142,7 +144,7 @@ describe("a boundary cut", () => {
       assert.ok(near && far);
       const outside = new grpc.Client(`127.0.0.1:${world.members[1]?.inboundPort}`, grpc.credentials.createInsecure());
       const key = "outside>t/p1#cancelled";
-      const request = near.ledger.send(key, "request", 0, JSON.stringify({ pauseMs: 500 }));
+      const request = near.ledger.send(key, "request", 0, JSON.stringify({ untilReleased: true }));
       const call = outside.makeUnaryRequest(
         ledgerService.unary.path,
         sameBytes,
@@ -157,6 +159,7 @@ describe("a boundary cut", () => {
       await until("the handler is told", () => far.ledger.ended.has(`${key}|callee`));
       const { exact, reasons } = await judged(world);
       assert.deepEqual([exact, codesOf(reasons)], [false, ["CancelledCallMayRun"]]);
+      far.release();
       outside.close();
     });
   });

@@ -59,7 +59,7 @@ export class Program {
 
   private constructor(spec: ProgramSpec) {
     this.spec = spec;
-    const { executable, path } = ownProgram();
+    const { executable, path, nodeOptions } = ownProgram();
     const isNode = spec.program.endsWith(".ts");
     const nodeArguments = ["--conditions=cutline-source", `--import=${endWithParent}`, `${repository}${spec.program}`];
     this.#child = spawn(
@@ -67,7 +67,7 @@ export class Program {
       [...(isNode ? nodeArguments : []), ...(spec.arguments ?? [])],
       // Its own group: Ctrl-C on the terminal is for the one that started it, which stops everything in order.
       {
-        env: { PATH: path, NODE_COMPILE_CACHE: compileCache, ...spec.environment },
+        env: { PATH: path, NODE_COMPILE_CACHE: compileCache, NODE_OPTIONS: nodeOptions, ...spec.environment },
         stdio: ["ignore", "pipe", "pipe"],
         detached: true,
       },

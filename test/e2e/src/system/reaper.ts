@@ -15,8 +15,8 @@ export function reapAtExit(child: ChildProcess): void {
 }
 
 /** What a child needs to run the same Node.js in the same way, and nothing else of this program's environment. */
-export function ownProgram(): { readonly executable: string; readonly path: string } {
-  return { executable: process.execPath, path: process.env.PATH ?? "" };
+export function ownProgram(): { readonly executable: string; readonly path: string; readonly nodeOptions: string } {
+  return { executable: process.execPath, path: process.env.PATH ?? "", nodeOptions: process.env.NODE_OPTIONS ?? "" };
 }
 
 function watch(): void {

@@ -1,4 +1,4 @@
-import { ownBytes } from "@cutline/runtime";
+import { isShared } from "@cutline/runtime";
 import { FrameFlag, FrameType, unpin } from "../link/codec.ts";
 import type { ArrivedFrame } from "../link/frame.ts";
 import { decodeHeaders } from "../link/headers.ts";
@@ -47,8 +47,8 @@ export class InboundQueue {
     const last = this.#frames[this.#frames.length - 1];
     if (last === undefined) return;
     if (this.next !== undefined) unpin(last);
-    // It has been handed over, and will not stay for long.
-    else last.payload = ownBytes(last.payload);
+    // It has been handed over, and will not stay for long: a copy out of the pool will do.
+    else if (isShared(last.payload)) last.payload = Buffer.from(last.payload);
   }
 
   /** Notes that `next` has been handed over. */

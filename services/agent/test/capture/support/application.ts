@@ -28,6 +28,8 @@ export interface Order {
   readonly answerBytes?: number;
   /** Before the answer, and between messages. */
   readonly pauseMs?: number;
+  /** The handler answers after `release()`. */
+  readonly untilReleased?: true;
   /** How a stream is read; `once`: no more than the first message. */
   readonly reading?: "data" | "slow" | "once";
   readonly fails?: boolean;
@@ -47,6 +49,8 @@ export interface LedgerApplication {
   dial: (to: string) => grpc.Client;
   /** A unary call; resolves with its status. */
   unary(to: string, key: string, order: Order, options: UnaryOptions): Promise<grpc.status>;
+  /** Lets handlers go that were told to wait for it, now and from now on. */
+  release(): void;
   stop(): void;
 }
 
@@ -66,6 +70,7 @@ export async function startApplication(
 ): Promise<LedgerApplication> {
   const ledger = new Ledger();
   let nested = 0;
+  const released = Promise.withResolvers<void>();
   const participant = createParticipant({ state: () => ledger.state(), receiptIntervalMs: 20 });
   const plain = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
   const server = kind === "participant" ? participant.server(plain) : plain;
@@ -81,6 +86,7 @@ export async function startApplication(
       call.once("cancelled", () => ledger.end(first.key, "callee", "cancelled"));
       const handle = async () => {
         if (order.pauseMs !== undefined) await pause(order.pauseMs);
+        if (order.untilReleased) await released.promise;
         for (const { to, order: next } of order.calls ?? []) {
           nested += 1;
           await application.unary(to, `${id}>${to}#n${nested}`, next, {});
@@ -205,6 +211,7 @@ export async function startApplication(
     participant,
     kind,
     port,
+    release: released.resolve,
     dial() {
       throw new Error(`${id} cannot dial yet`);
     },

@@ -9,7 +9,7 @@ import { type Outcome, Refused, type Skip, type SkipReason } from "./outcome.ts"
 import { objectAt, objectsAt, type Pod, readPod } from "./pod.ts";
 import type { InjectionPolicy } from "./policy.ts";
 import { moveProbes } from "./probes.ts";
-import { type InjectedStatus, readStatus } from "./status.ts";
+import { addedTo, type InjectedStatus, readStatus } from "./status.ts";
 import { compose, isOwnContainer, isOwnVolume, strip } from "./strip.ts";
 import { equip } from "./variables.ts";
 
@@ -197,7 +197,7 @@ function equipAll(pod: Pod, settings: PodSettings, before: InjectedStatus | unde
   const warnings: string[] = [];
   const containers = pod.containers.map((container) => {
     if (isOwnContainer(container)) return container;
-    const equipped = equip(container, settings, before?.variables[container.name] ?? []);
+    const equipped = equip(container, settings, before === undefined ? [] : addedTo(container, before));
     if (equipped.added.length > 0) added[container.name] = equipped.added;
     warnings.push(...equipped.warnings);
     return equipped.container;

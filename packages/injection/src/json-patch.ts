@@ -35,26 +35,23 @@ function diffLists(from: readonly Json[], to: readonly Json[], path: string): Pa
   const [before, after] = [namesOf(from), namesOf(to)];
   if (before === undefined || after === undefined) return diffUnnamed(from, to, path);
   const operations: PatchOperation[] = [];
-  const items = [...from];
-  const names = [...before];
-  for (let index = names.length - 1; index >= 0; index -= 1) {
-    if (after.includes(names[index] ?? "")) continue;
-    operations.push({ op: "remove", path: `${path}/${index}` });
-    items.splice(index, 1);
-    names.splice(index, 1);
+  // Lists are as long as strangers make them, so names are looked up rather than searched.
+  const [known, wanted] = [new Set(before), new Set(after)];
+  const kept: number[] = [];
+  for (let index = before.length - 1; index >= 0; index -= 1) {
+    if (wanted.has(before[index] ?? "")) kept.push(index);
+    else operations.push({ op: "remove", path: `${path}/${index}` });
   }
   for (const [index, value] of to.entries()) {
     const name = after[index] ?? "";
-    if (names[index] === name) {
-      operations.push(...diff(items[index] ?? null, value, `${path}/${index}`));
-    } else if (names.includes(name)) {
-      // The order has changed: no sequence of single steps is shorter to read than the list.
-      return [{ op: "replace", path, value: to }];
-    } else {
+    if (!known.has(name)) {
       operations.push({ op: "add", path: `${path}/${index}`, value });
-      items.splice(index, 0, value);
-      names.splice(index, 0, name);
+      continue;
     }
+    const at = kept.pop();
+    // The order has changed: no sequence of single steps is shorter to read than the list.
+    if (at === undefined || before[at] !== name) return [{ op: "replace", path, value: to }];
+    for (const operation of diff(from[at] ?? null, value, `${path}/${index}`)) operations.push(operation);
   }
   return operations;
 }

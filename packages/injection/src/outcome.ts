@@ -50,12 +50,16 @@ export type Outcome =
   | Skip
   | Refusal;
 
+/** What it quotes is somebody else's, and it goes into answers and logs. */
+const messageCharsMax = 2_000;
+
 export class Refused extends Error {
   readonly refusal: Refusal;
 
   constructor(code: RefusalCode, message: string) {
     super(message);
     this.name = "Refused";
-    this.refusal = { outcome: "refused", code, message };
+    const isLong = message.length > messageCharsMax;
+    this.refusal = { outcome: "refused", code, message: isLong ? `${message.slice(0, messageCharsMax)}…` : message };
   }
 }

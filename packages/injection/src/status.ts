@@ -1,4 +1,5 @@
 import { isObject, type Json } from "./json.ts";
+import type { Container } from "./pod.ts";
 import { type TrafficMode, trafficModes } from "./policy.ts";
 
 /** The annotation `cutline.dev/injected`: what has been done to a pod, so that it can be known again and undone. */
@@ -14,6 +15,11 @@ export interface InjectedStatus {
   readonly revision: string;
   /** By container, the variables that were added to it. */
   readonly variables: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The variables that were added to a container. Its name is anybody's choice: `constructor` is one. */
+export function addedTo({ name }: Container, { variables }: InjectedStatus): readonly string[] {
+  return Object.hasOwn(variables, name) ? (variables[name] ?? []) : [];
 }
 
 /** `undefined`: there is none, or it is not written by injection. */

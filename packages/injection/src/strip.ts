@@ -2,7 +2,7 @@ import type { JsonObject } from "./json.ts";
 import { agentContainer, redirectContainer, statusAnnotation, volumes } from "./names.ts";
 import type { Container, Pod } from "./pod.ts";
 import { restoreProbes } from "./probes.ts";
-import type { InjectedStatus } from "./status.ts";
+import { addedTo, type InjectedStatus } from "./status.ts";
 import { unequip } from "./variables.ts";
 
 const ownContainers: readonly string[] = [agentContainer, redirectContainer];
@@ -14,7 +14,7 @@ export const isOwnVolume = ({ name }: JsonObject) => ownVolumes.includes(name);
 /** The pod without what the injection of `status` had put in. */
 export function strip(pod: Pod, status: InjectedStatus): Pod {
   const restore = (container: Container) => {
-    const bare = unequip(container, status.variables[container.name] ?? []);
+    const bare = unequip(container, addedTo(container, status));
     return status.traffic === "redirect" ? restoreProbes(bare, status.port) : bare;
   };
   const { [statusAnnotation]: _, ...annotations } = pod.annotations;

@@ -3,8 +3,8 @@ import type { JsonObject } from "./json.ts";
 import { ports } from "./names.ts";
 import { type Container, objectsAt } from "./pod.ts";
 
-/** Kubernetes replaces `$(NAME)` in values; text of somebody's must not become such a reference. */
-export const literal = (text: string) => text.replaceAll("$(", "$$$$(");
+/** Kubernetes replaces `$(NAME)` in values, and `$$` by `$`; text of somebody's comes through as it is. */
+export const literal = (text: string) => text.replaceAll("$", "$$$$");
 
 const proxy = `127.0.0.1:${ports.outbound}`;
 /**
@@ -77,6 +77,7 @@ export function unequip(container: Container, added: readonly string[]): Contain
   if (added.length === 0) return container;
   const { env: _, ...rest } = container;
   const env = objectsAt(container.env, `the env of container ${container.name}`);
-  const kept = env.filter(({ name }) => !added.includes(String(name)));
+  const names = new Set(added);
+  const kept = env.filter(({ name }) => !names.has(String(name)));
   return kept.length === 0 ? rest : { ...container, env: kept };
 }

@@ -19,6 +19,8 @@ export const targetNames = [
   "h2-frames",
   "h2-server",
   "h2-client",
+  "certificate-requests",
+  "admission-reviews",
 ] as const;
 
 /** The module of a target. Throws a `RangeError` where there is none of this name. */

@@ -112,6 +112,15 @@ export interface DirectoryProcess {
   incarnation: string;
   linkAddress: string;
   authorities: string[];
+  /**
+   * Lead here too, and are open to no call now: the pod is not ready, or it ends. A call for one that nobody else serves
+   * fails; going past the agents it would be in no picture.
+   */
+  closed?: ClosedAuthorities | undefined;
+}
+
+export interface ClosedAuthorities {
+  authorities: string[];
 }
 
 export interface StartSnapshot {
@@ -1277,7 +1286,7 @@ export const Directory: MessageFns<Directory> = {
 };
 
 function createBaseDirectoryProcess(): DirectoryProcess {
-  return { processId: "", incarnation: "", linkAddress: "", authorities: [] };
+  return { processId: "", incarnation: "", linkAddress: "", authorities: [], closed: undefined };
 }
 
 export const DirectoryProcess: MessageFns<DirectoryProcess> = {
@@ -1293,6 +1302,9 @@ export const DirectoryProcess: MessageFns<DirectoryProcess> = {
     }
     for (const v of message.authorities) {
       writer.uint32(34).string(v!);
+    }
+    if (message.closed !== undefined) {
+      ClosedAuthorities.encode(message.closed, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1342,6 +1354,14 @@ export const DirectoryProcess: MessageFns<DirectoryProcess> = {
             message.authorities.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.closed = ClosedAuthorities.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1370,6 +1390,7 @@ export const DirectoryProcess: MessageFns<DirectoryProcess> = {
       authorities: globalThis.Array.isArray(object?.authorities)
         ? object.authorities.map((e: any) => globalThis.String(e))
         : [],
+      closed: isSet(object.closed) ? ClosedAuthorities.fromJSON(object.closed) : undefined,
     };
   },
 
@@ -1387,6 +1408,9 @@ export const DirectoryProcess: MessageFns<DirectoryProcess> = {
     if (message.authorities?.length) {
       obj.authorities = message.authorities;
     }
+    if (message.closed !== undefined) {
+      obj.closed = ClosedAuthorities.toJSON(message.closed);
+    }
     return obj;
   },
 
@@ -1398,6 +1422,80 @@ export const DirectoryProcess: MessageFns<DirectoryProcess> = {
     message.processId = object.processId ?? "";
     message.incarnation = object.incarnation ?? "";
     message.linkAddress = object.linkAddress ?? "";
+    message.authorities = object.authorities?.map((e) => e) || [];
+    message.closed = (object.closed !== undefined && object.closed !== null)
+      ? ClosedAuthorities.fromPartial(object.closed)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseClosedAuthorities(): ClosedAuthorities {
+  return { authorities: [] };
+}
+
+export const ClosedAuthorities: MessageFns<ClosedAuthorities> = {
+  encode(message: ClosedAuthorities, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.authorities) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClosedAuthorities {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClosedAuthorities();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.authorities.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClosedAuthorities {
+    return {
+      authorities: globalThis.Array.isArray(object?.authorities)
+        ? object.authorities.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ClosedAuthorities): unknown {
+    const obj: any = {};
+    if (message.authorities?.length) {
+      obj.authorities = message.authorities;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClosedAuthorities>): ClosedAuthorities {
+    return ClosedAuthorities.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClosedAuthorities>): ClosedAuthorities {
+    const message = createBaseClosedAuthorities();
     message.authorities = object.authorities?.map((e) => e) || [];
     return message;
   },

@@ -32,7 +32,13 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#server = createServer(
-      { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, keepAliveTimeout: requestTimeoutMs },
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: requestTimeoutMs,
+        keepAliveTimeout: requestTimeoutMs,
+        // Node looks every 30 s otherwise, whatever the time-outs are.
+        connectionsCheckingInterval: Math.ceil(requestTimeoutMs / 2),
+      },
       (request, response) => {
         this.#answer(request, response).catch((error) => {
           options.logger.error({ error, url: request.url }, "a page of the agent failed");

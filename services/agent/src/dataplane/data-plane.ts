@@ -197,6 +197,8 @@ export class DataPlane implements CallHost {
     const authority = headerValue(headers, ":authority") ?? connectTarget ?? "";
     const process = this.mesh.processFor(authority) ?? (connectTarget && this.mesh.processFor(connectTarget));
     if (process === undefined || process === "") {
+      const closed = this.mesh.closedAt(authority) ?? (connectTarget && this.mesh.closedAt(connectTarget));
+      if (closed) return this.#notServedNow(stream, headers, authority, closed);
       const client = this.#options.environmentClient(connectTarget ?? authority);
       return this.#toEnvironment(stream, headers, endStream, connectTarget ?? authority, client);
     }
@@ -243,6 +245,14 @@ export class DataPlane implements CallHost {
       onCrossing() {},
       onCancelled() {},
     });
+  }
+
+  /** Past the agents somebody might answer, as soon as the pod is ready; and no snapshot would see it. */
+  #notServedNow(stream: CallStream, headers: HeaderList, authority: string, processId: string): CallEvents {
+    this.#noteAnswered(positiveInteger(headerValue(headers, callIdHeader)));
+    this.#countRefused(processId, authority, headers, GrpcStatus.unavailable);
+    answerStatus(stream, GrpcStatus.unavailable, `${authority} is served by ${processId}, which is not ready`);
+    return ignoredEvents;
   }
 
   /** No channel leads from a process to itself: to the agent, such a call comes from a peer without an agent. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { createMetrics, loadConfig, silentLogger } from "@cutline/runtime";
 import { createHealth, type HealthOptions } from "../../src/admin/health.ts";
@@ -41,6 +41,16 @@ describe("the health listener", () => {
     const head = await fetch(`${base}/livez`, { method: "HEAD" });
     assert.equal(head.status, 200);
     assert.equal(await head.text(), "");
+  });
+
+  it("lets nobody hold a connection who never ends his request", { timeout: 20_000 }, async () => {
+    const { port } = new URL(await startHealth());
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.on("error", () => undefined); // It is cut off, however that is seen here.
+    socket.write("GET /livez HTTP/1.1\r\nX: ");
+    const timer = setInterval(() => socket.write("x"), 100);
+    await once(socket.resume(), "close");
+    clearInterval(timer);
   });
 
   it("is not live before the data plane serves", async () => {

@@ -64,6 +64,23 @@ describe("the directory of processes", () => {
     await process.stop();
   });
 
+  it("keeps calls in the mesh whose server is not ready", { timeout: testTimeoutMs }, async () => {
+    const caller = await startProcess({ id: "bank/caller", applicationPort: 0 });
+    const waiting = { processId: "bank/0", incarnation: "1", linkAddress: "127.0.0.1:1", authorities: [] };
+    const closed = { authorities: ["bank.shop:80"] };
+    caller.dataPlane.mesh.setDirectory({ version: 1, processes: [{ ...waiting, closed }] });
+    caller.dataPlane.directoryKnown();
+    const client = dialThrough(caller, "bank.shop:80");
+    const { path, requestSerialize, responseDeserialize } = methods.unary;
+    const error = await new Promise<grpc.ServiceError | null>((resolve) => {
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, Buffer.from("x"), resolve);
+    });
+    client.close();
+    await caller.stop();
+    assert.equal(error?.code, grpc.status.UNAVAILABLE);
+    assert.match(String(error?.details), /bank\.shop:80 is served by bank\/0, which is not ready/);
+  });
+
   it("is not replaced by an older one", { timeout: testTimeoutMs }, async () => {
     const process = await startProcess({ id: "bank/caller", applicationPort: 0 });
     const { mesh } = process.dataPlane;

@@ -66,6 +66,17 @@ describe("names as callers write them", () => {
     assert.equal(processesOf("shop", ...both, named("x/declared", "bank:80")).serving("bank:80"), "x/declared");
   });
 
+  it("are the mesh's, where those who would serve them take no calls now", () => {
+    const waiting = { ...named("shop/bank-0"), closed: { authorities: ["bank.shop.svc.cluster.local:80"] } };
+    const known = processesOf("shop", waiting, named("x/0", "bank.svc.cluster.local:80"));
+    assert.equal(known.closedAt("bank:80"), "shop/bank-0");
+    assert.equal(known.serving("bank:80"), undefined, "nor does the next name count that a resolver would try");
+    assert.equal(known.closedAt("shop:80"), undefined);
+    const open = processesOf("shop", waiting, named("shop/bank-1", "bank.shop.svc.cluster.local:80"));
+    assert.equal(open.closedAt("bank:80"), undefined);
+    assert.equal(open.serving("bank:80"), "shop/bank-1");
+  });
+
   it("are looked for anew in every directory, and not at all without a cluster", () => {
     const processes = [named("shop/bank-0", "bank.shop.svc.cluster.local:80")];
     const known = processesOf("shop", ...processes);

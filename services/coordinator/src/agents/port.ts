@@ -88,6 +88,10 @@ export interface Naming {
   /** `waiting`: the directory is kept back, for it would lack authorities that agents may have been told before. */
   readonly phase: "waiting" | "known";
   authoritiesOf(process: AgentHello): readonly string[];
+  /** What its agent declares, without names that are others'. */
+  declaredBy(process: AgentHello): readonly string[];
+  /** Those that lead to it and are open to no new call now. */
+  closedAuthoritiesOf(process: AgentHello): readonly string[];
   standing(): NamingStanding;
 }
 

@@ -2,6 +2,7 @@ import {
   type AgentHello,
   type AgentMessage,
   type AgentStatus,
+  type ClosedAuthorities,
   type ControlServer,
   ControlService,
   type Directory,
@@ -126,7 +127,9 @@ export class AgentServer {
 
   /** All that lead to the process: what its agent says, and what the cluster's Services do. */
   authoritiesOf(hello: AgentHello): string[] {
-    return [...new Set([...hello.authorities, ...(this.#options.naming?.authoritiesOf(hello) ?? [])])];
+    const { naming } = this.#options;
+    if (naming === undefined) return [...new Set(hello.authorities)];
+    return [...new Set([...naming.declaredBy(hello), ...naming.authoritiesOf(hello)])];
   }
 
   /** Of what is known from the cluster; `undefined` where nothing is asked there. */
@@ -349,9 +352,15 @@ export class AgentServer {
         incarnation: hello.incarnation,
         linkAddress: hello.linkAddress,
         authorities: this.authoritiesOf(hello),
+        closed: this.#closedOf(hello),
       })),
       clusterDomain: this.#options.naming?.clusterDomain,
     };
+  }
+
+  #closedOf(hello: AgentHello): ClosedAuthorities | undefined {
+    const authorities = [...(this.#options.naming?.closedAuthoritiesOf(hello) ?? [])];
+    return authorities.length === 0 ? undefined : { authorities };
   }
 }
 

@@ -54,7 +54,12 @@ export function createHttp(options: HttpOptions): FastifyInstance {
     requestTimeout: limits.requestTimeoutMs,
     connectionTimeout: limits.idleTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headerBytesMax },
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      maxHeaderSize: limits.headerBytesMax,
+      // Node looks every 30 s otherwise, whatever the time-outs are.
+      connectionsCheckingInterval: Math.ceil(limits.headersTimeoutMs / 2),
+    },
     forceCloseConnections: "idle",
     return503OnClosing: false,
     routerOptions: { maxParamLength: pathParameterCharsMax },

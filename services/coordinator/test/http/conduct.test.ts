@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { type LogLine, recorder } from "../support/recorder.ts";
+import { sendSlowly, slowBeginnings } from "../support/slow-sender.ts";
 import { emptyTopology } from "./support/fakes.ts";
 import { listen, problemOf, serve } from "./support/server.ts";
 
@@ -115,6 +116,13 @@ describe("what no route takes", () => {
       assert.equal(JSON.parse(body).status, status);
     }
   });
+
+  for (const [what, beginning] of Object.entries(slowBeginnings)) {
+    it(`lets nobody hold a connection who sends ${what}`, { timeout: 15_000 }, async (t) => {
+      const { app } = serve(t, { limits: { headersTimeoutMs: 200, requestTimeoutMs: 300 } });
+      await sendSlowly(await listen(app), "/v1/snapshots", beginning, false);
+    });
+  }
 
   it("has the configured time-outs and connection limit", async (t) => {
     const limits = {

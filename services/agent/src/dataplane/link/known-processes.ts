@@ -20,7 +20,9 @@ export class KnownProcesses {
   readonly #namespace: string;
   #clusterDomain: string | undefined;
   #byAuthority = new Map<string, Serving>();
-  /** Of authorities that callers wrote shorter: under which one they are served. */
+  /** By authority: a process that would serve it, and takes no new calls now. */
+  #closed = new Map<string, string>();
+  /** Of authorities that callers wrote shorter: which one of the mesh is meant. */
   readonly #found = new Map<string, string | undefined>();
 
   constructor(namespace: string) {
@@ -35,6 +37,11 @@ export class KnownProcesses {
     this.#clusterDomain = clusterDomain;
     this.#serve(processes, () => true);
     // One that is not listed may be about to leave: it gets calls only for what nobody else serves.
+    this.#closed = new Map(
+      processes.flatMap(({ processId, closed }) =>
+        (closed?.authorities ?? []).map((authority) => [authority, processId] as const),
+      ),
+    );
     const served = new Set(this.#byAuthority.keys());
     this.#serve(this.#processes.unlisted, (authority) => !served.has(authority));
     return "replaced";
@@ -77,18 +84,29 @@ export class KnownProcesses {
 
   /** The process to send the next call for this authority to, in turn. `undefined`: nobody in the mesh serves it. */
   serving(authority: string): string | undefined {
-    const serving = this.#byAuthority.get(authority) ?? this.#byAuthority.get(this.#fullOf(authority) ?? "");
+    const name = this.#names(authority) ? authority : this.#fullOf(authority);
+    const serving = this.#byAuthority.get(name ?? "");
     if (serving === undefined) return undefined;
     serving.turn = (serving.turn + 1) % serving.processIds.length;
     return serving.processIds[serving.turn];
   }
 
-  /** Under which authority that is served it is meant; `undefined`: under none. */
+  /** Who would serve it, and takes no new calls now; `undefined`: somebody serves it, or nobody of the mesh would. */
+  closedAt(authority: string): string | undefined {
+    const name = this.#names(authority) ? authority : this.#fullOf(authority);
+    return name === undefined || this.#byAuthority.has(name) ? undefined : this.#closed.get(name);
+  }
+
+  #names(authority: string): boolean {
+    return this.#byAuthority.has(authority) || this.#closed.has(authority);
+  }
+
+  /** Under which authority of the mesh it is meant; `undefined`: under none. */
   #fullOf(authority: string): string | undefined {
     if (this.#clusterDomain === undefined) return undefined;
     if (this.#found.has(authority)) return this.#found.get(authority);
     const names = searchNames(authority, this.#namespace, this.#clusterDomain);
-    const full = names.find((name) => this.#byAuthority.has(name));
+    const full = names.find((name) => this.#names(name));
     if (this.#found.size >= foundMax) this.#found.clear();
     this.#found.set(authority, full);
     return full;

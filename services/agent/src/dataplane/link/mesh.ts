@@ -100,6 +100,11 @@ export class Mesh {
     return this.#known.serving(authority);
   }
 
+  /** Which process would serve it, when none does, and that one takes no new calls now. */
+  closedAt(authority: string): string | undefined {
+    return this.#known.closedAt(authority);
+  }
+
   /** The link to a process, made now if there is none. It may be sent on at once. */
   linkTo(processId: string): Link | undefined {
     const process = this.#known.get(processId);

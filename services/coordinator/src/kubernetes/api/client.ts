@@ -33,6 +33,11 @@ export interface KubeClient {
   send<Answer>(call: Call): Promise<Answer>;
   /** Ends when the server ends it. What goes wrong, and what the caller throws, comes out of the loop. */
   watch(options: WatchOptions): AsyncIterable<WatchEvent>;
+  /**
+   * How far the server's clock is ahead of this machine's, in milliseconds, by the newest answer that said so: to a second,
+   * and to what the answer took. `undefined`: none has said so.
+   */
+  clockOffsetMs(): number | undefined;
   close(): void;
 }
 
@@ -48,6 +53,7 @@ const keepAliveMs = 30_000;
 
 export function createKubeClient(options: ClientOptions): KubeClient {
   const { cluster, requestTimeoutMs, answerBytesMax } = options;
+  let offsetMs: number | undefined;
 
   async function open(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(cluster.server);
@@ -75,7 +81,10 @@ export function createKubeClient(options: ClientOptions): KubeClient {
     request.on("error", answer.reject);
     request.on("socket", (socket) => socket.setKeepAlive(true, keepAliveMs));
     request.end(body);
-    return await answer.promise;
+    const came = await answer.promise;
+    const serverMs = Date.parse(came.headers.date ?? "");
+    if (!Number.isNaN(serverMs)) offsetMs = serverMs - Date.now();
+    return came;
   }
 
   async function read(answer: IncomingMessage): Promise<unknown> {
@@ -132,6 +141,7 @@ export function createKubeClient(options: ClientOptions): KubeClient {
       }
     },
     watch: watchLines,
+    clockOffsetMs: () => offsetMs,
     close: () => cluster.close(),
   };
 }

@@ -2,13 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentHello } from "@cutline/proto/control";
 import type { Counter, Logger, Metrics } from "@cutline/runtime";
 import type { Naming, NamingStanding } from "../../agents/port.ts";
+import { Repeats } from "../../repeats.ts";
 import type { KubeClient } from "../api/client.ts";
 import { backOff } from "../back-off.ts";
 import { Collection } from "../collection.ts";
 import type { ControllerLimits } from "../limits.ts";
+import { type Holders, holdersOf, mayDeclare } from "./declared.ts";
 import type { DiscoveryLimits } from "./limits.ts";
 import { type EndpointSliceObject, type ServiceObject, serviceResource, sliceResource } from "./objects.ts";
-import { authoritiesOf, emptyPicture, type Picture, pictureOf } from "./picture.ts";
+import { authoritiesOf, closedAuthoritiesOf, emptyPicture, type Picture, pictureOf } from "./picture.ts";
 import { chooseSliceVersion } from "./slice-version.ts";
 
 export interface DiscoveryOptions {
@@ -41,8 +43,12 @@ export class Discovery implements Naming {
   readonly #services: Collection<ServiceObject>;
   #slices: Collection<EndpointSliceObject> | undefined;
   #picture: Picture = emptyPicture;
+  #holders: Holders = new Map();
+  readonly #repeats = new Repeats();
   /** What the picture says of a process, as long as it is that picture. */
   #said = new WeakMap<AgentHello, readonly string[]>();
+  #saidClosed = new WeakMap<AgentHello, readonly string[]>();
+  #declared = new WeakMap<AgentHello, readonly string[]>();
   #phase: "waiting" | "known" = "waiting";
   #told: NamedProcesses = { processes: () => [], namesChanged: () => undefined };
   #opening: Promise<void> = Promise.resolve();
@@ -102,6 +108,28 @@ export class Discovery implements Naming {
     return said;
   }
 
+  declaredBy(process: AgentHello): readonly string[] {
+    const known = this.#declared.get(process);
+    if (known !== undefined) return known;
+    const may = (authority: string) => mayDeclare(authority, process, this.#holders, this.clusterDomain);
+    const [taken, refused] = [process.authorities.filter(may), process.authorities.filter((each) => !may(each))];
+    const { processId } = process;
+    if (refused.length > 0 && this.#repeats.isDue(`${processId} ${refused.join(" ")}`, this.#options.nowMs())) {
+      const { logger } = this.#options;
+      logger.warn({ processId, authorities: refused }, "declared authorities do not count: they are names of others");
+    }
+    this.#declared.set(process, taken);
+    return taken;
+  }
+
+  closedAuthoritiesOf(process: AgentHello): readonly string[] {
+    const known = this.#saidClosed.get(process);
+    if (known !== undefined) return known;
+    const said = closedAuthoritiesOf(this.#picture, process).slice(0, this.#options.limits.authoritiesMax);
+    this.#saidClosed.set(process, said);
+    return said;
+  }
+
   standing(): NamingStanding {
     const { services, endpointSlices } = this.#counts();
     return { phase: this.#phase, ageMs: Math.round(this.#ageMs()), services, endpointSlices };
@@ -156,8 +184,19 @@ export class Discovery implements Naming {
     const after = pictureOf(services, [...(this.#slices?.all() ?? [])], this.clusterDomain);
     this.#picture = after;
     this.#said = new WeakMap();
-    const says = (picture: Picture, process: AgentHello) => authoritiesOf(picture, process).join(" ");
-    const isNews = this.#told.processes().some((process) => says(before, process) !== says(after, process));
+    this.#saidClosed = new WeakMap();
+    const [heldBefore, heldAfter] = [this.#holders, holdersOf(services, this.clusterDomain)];
+    this.#holders = heldAfter;
+    this.#declared = new WeakMap();
+    const says = (picture: Picture, holders: Holders, process: AgentHello) => {
+      const declared = process.authorities.filter((each) => mayDeclare(each, process, holders, this.clusterDomain));
+      return [...declared, "|", ...authoritiesOf(picture, process), "|", ...closedAuthoritiesOf(picture, process)].join(
+        " ",
+      );
+    };
+    const isNews = this.#told
+      .processes()
+      .some((process) => says(before, heldBefore, process) !== says(after, heldAfter, process));
     if (!isNews || this.#phase === "waiting") return;
     this.#changes.add({});
     this.#told.namesChanged();

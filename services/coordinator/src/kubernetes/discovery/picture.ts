@@ -17,15 +17,21 @@ type Way =
   /** A name of the pod's own address: the port is the pod's. */
   | { readonly to: "pod"; readonly hosts: readonly string[] };
 
-/** What Services and EndpointSlices say, arranged for being asked process by process. */
-export interface Picture {
+interface Ways {
   /** By `NAMESPACE/POD`. */
   readonly byPod: ReadonlyMap<string, readonly Way[]>;
   /** By the address of endpoints that name no pod. */
   readonly byAddress: ReadonlyMap<string, readonly Way[]>;
 }
 
-export const emptyPicture: Picture = { byPod: new Map(), byAddress: new Map() };
+/** What Services and EndpointSlices say, arranged for being asked process by process. */
+export interface Picture extends Ways {
+  /** To endpoints that get no new calls now. */
+  readonly closed: Ways;
+}
+
+const noWays: Ways = { byPod: new Map(), byAddress: new Map() };
+export const emptyPicture: Picture = { ...noWays, closed: noWays };
 
 /** The same objects give the same picture, in whatever order they come. */
 export function pictureOf(
@@ -34,8 +40,8 @@ export function pictureOf(
   clusterDomain: string,
 ): Picture {
   const aliases = aliasesByTarget(services, clusterDomain);
-  const byPod = new Map<string, Way[]>();
-  const byAddress = new Map<string, Way[]>();
+  const waysTo = { byPod: new Map<string, Way[]>(), byAddress: new Map<string, Way[]>() };
+  const closed: typeof waysTo = { byPod: new Map(), byAddress: new Map() };
   const withAliases = (name: string) => [name, ...(aliases.get(name) ?? [])];
   const slicesOf = Map.groupBy(
     slices.filter(({ addressType }) => addressType === "IPv4" || addressType === "IPv6"),
@@ -53,21 +59,25 @@ export function pictureOf(
       const shared = isHeadless
         ? [{ to: "pod" as const, hosts: withAliases(name) }]
         : virtualWays(service, slice, withAliases(name));
-      for (const endpoint of (slice.endpoints ?? []).filter(isOpen)) {
+      for (const endpoint of slice.endpoints ?? []) {
         const hostname = isHeadless ? endpoint.hostname : undefined;
         const ways: Way[] = hostname ? [...shared, { to: "pod", hosts: withAliases(`${hostname}.${name}`) }] : shared;
-        addWays(endpoint, slice, ways);
+        addWays(isOpen(endpoint) ? waysTo : closed, endpoint, slice, ways);
       }
     }
   }
-  return { byPod, byAddress };
+  return { ...waysTo, closed };
+}
 
-  function addWays(endpoint: Endpoint, slice: EndpointSliceObject, ways: readonly Way[]): void {
-    const { targetRef } = endpoint;
-    if (targetRef?.kind === "Pod" && targetRef.name !== undefined) {
-      add(byPod, `${targetRef.namespace ?? slice.metadata.namespace}/${targetRef.name}`, ways);
-    } else for (const address of endpoint.addresses) add(byAddress, address, ways);
-  }
+function addWays(
+  { byPod, byAddress }: Record<keyof Ways, Map<string, Way[]>>,
+  { targetRef, addresses }: Endpoint,
+  { metadata }: EndpointSliceObject,
+  ways: readonly Way[],
+): void {
+  if (targetRef?.kind === "Pod" && targetRef.name !== undefined) {
+    add(byPod, `${targetRef.namespace ?? metadata.namespace}/${targetRef.name}`, ways);
+  } else for (const address of addresses) add(byAddress, address, ways);
 }
 
 function add(map: Map<string, Way[]>, key: string, ways: readonly Way[]): void {
@@ -112,18 +122,29 @@ function virtualWays({ spec }: ServiceObject, { ports }: EndpointSliceObject, na
  * serves is environment. None for a process whose agent does not tell the port.
  */
 export function authoritiesOf(picture: Picture, process: NamedProcess): string[] {
-  const { processId, linkAddress, applicationPort, inboundPort } = process;
-  const ports = [applicationPort, inboundPort].filter((port) => port !== undefined && port > 0);
-  if (ports.length === 0) return [];
-  const address = hostOf(linkAddress);
-  const authorities = new Set<string>();
+  const address = hostOf(process.linkAddress);
   // A pod is called at its own address whether it is ready or not.
-  if (isPodAddress(address)) for (const port of ports) authorities.add(`${inBrackets(address)}:${port}`);
-  for (const way of [...(picture.byPod.get(processId) ?? []), ...(picture.byAddress.get(address) ?? [])]) {
+  const own = isPodAddress(address) ? portsOf(process).map((port) => `${inBrackets(address)}:${port}`) : [];
+  return [...new Set([...own, ...namesOf(picture, process)])].sort();
+}
+
+/** Those under which it would be called, were it ready and not about to end; sorted. */
+export function closedAuthoritiesOf(picture: Picture, process: NamedProcess): string[] {
+  const open = new Set(authoritiesOf(picture, process));
+  return [...new Set(namesOf(picture.closed, process))].filter((authority) => !open.has(authority)).sort();
+}
+
+function namesOf({ byPod, byAddress }: Ways, process: NamedProcess): string[] {
+  const ports = portsOf(process);
+  const ways = [...(byPod.get(process.processId) ?? []), ...(byAddress.get(hostOf(process.linkAddress)) ?? [])];
+  return ways.flatMap((way) => {
     const written = way.to === "pod" ? ports : ports.includes(way.targetPort) ? [way.port] : [];
-    for (const host of way.hosts) for (const port of written) authorities.add(`${host}:${port}`);
-  }
-  return [...authorities].sort();
+    return way.hosts.flatMap((host) => written.map((port) => `${host}:${port}`));
+  });
+}
+
+function portsOf({ applicationPort, inboundPort }: NamedProcess): number[] {
+  return [applicationPort, inboundPort].flatMap((port) => (port !== undefined && port > 0 ? [port] : []));
 }
 
 function hostOf(address: string): string {

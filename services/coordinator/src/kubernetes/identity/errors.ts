@@ -5,6 +5,8 @@ export type IdentityErrorCode =
   | "SecretInvalid"
   /** The Secret is not there: it is filled, and never created. */
   | "SecretMissing"
+  /** This machine's clock and the API server's differ too much: by a wrong one, authorities would be changed in vain. */
+  | "ClockWrong"
   /** No authority may issue now: what is known of the Secret is too old, or nothing is. */
   | "AuthorityStale";
 

@@ -25,11 +25,16 @@ export interface KeeperOptions {
   mint: RotationInputs["mint"];
   /** Sees to it that those believe the bundle who are not told otherwise. Rejects when that cannot be said. */
   readonly publish?: (bundle: string) => Promise<void>;
+  /** How far others' clocks are ahead of `nowMs`, as known after a read of the Secret. Absent: it is not asked. */
+  readonly clockOffsetMs?: () => number | undefined;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly random: () => number;
   readonly logger: Logger;
 }
+
+/** A reading of another's clock is to the second, and as late as an answer may be. */
+const clockReadingMs = 10_000;
 
 /** Who issues now. */
 export interface Issuing {
@@ -114,6 +119,7 @@ export class AuthorityKeeper {
     for (let tried = 1; ; tried += 1) {
       const seenAtMs = nowMs();
       const version = await secret.read();
+      this.#checkClock();
       const mayUseNext = version.state !== undefined && (await this.#published(version.state));
       const state = rotate(version.state, nowMs(), policy, { mint, mayUseNext });
       try {
@@ -191,6 +197,15 @@ export class AuthorityKeeper {
   #pauseMs(failures: number): number {
     const { limits, random } = this.#options;
     return backOff(failures, limits.backOffMsMin, limits.rereadMs, random());
+  }
+
+  /** One replica whose clock is a year ahead would have everybody else's authority expired. */
+  #checkClock(): void {
+    const { clockOffsetMs, limits } = this.#options;
+    const offsetMs = clockOffsetMs?.() ?? 0;
+    if (Math.abs(offsetMs) <= limits.skewMs + clockReadingMs) return;
+    const message = `the API server's clock is ${offsetMs} ms ahead of this machine's, and ${limits.skewMs} ms are allowed (CUTLINE_IDENTITY_CLOCK_SKEW_MS); set this machine's clock right`;
+    throw new IdentityError("ClockWrong", message);
   }
 
   #stale(why: string): IdentityError {

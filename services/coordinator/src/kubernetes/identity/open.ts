@@ -136,7 +136,7 @@ async function openMesh(config: IdentityConfig, { client, namespace, policy, lim
     secret: new AuthoritySecret({ client, namespace, name, uri }),
     name,
     mint: (atMs) => mintAuthority(kind, atMs),
-    ...{ policy, limits, nowMs, random: Math.random, logger },
+    ...{ policy, limits, nowMs, clockOffsetMs: () => client.clockOffsetMs(), random: Math.random, logger },
   });
   await keeper.open();
   const subject = { commonName: "coordinator", uris: [identityUri({ kind: "coordinator", trustDomain })] };
@@ -181,7 +181,7 @@ async function openServing(config: IdentityConfig, common: Common, ownNamespace:
         if (outcome === "written") logger.info({ name: webhookConfiguration }, "caBundle of the webhook written");
       },
     }),
-    ...{ policy, limits, nowMs, random: Math.random, logger },
+    ...{ policy, limits, nowMs, clockOffsetMs: () => client.clockOffsetMs(), random: Math.random, logger },
   });
   await keeper.open();
   const dnsNames = config.webhookDnsNames.length > 0 ? config.webhookDnsNames : [`cutline-webhook.${ownNamespace}.svc`];

@@ -56,6 +56,8 @@ export class IdentityServer {
         requestTimeout: limits.requestTimeoutMs,
         headersTimeout: limits.requestTimeoutMs,
         handshakeTimeout: limits.requestTimeoutMs,
+        // Node looks every 30 s otherwise, whatever the time-outs are.
+        connectionsCheckingInterval: Math.ceil(limits.requestTimeoutMs / 2),
         keepAliveTimeout: keepAliveMs,
         maxHeaderSize: headerBytesMax,
       },

@@ -1,6 +1,8 @@
 import { isObject, type Json, type JsonObject, type Outcome } from "@cutline/injection";
 
 const apiVersion = "admission.k8s.io/v1";
+/** Of a name; what is longer is none, and is not logged in full. */
+const nameCharsMax = 253;
 
 /** What the API server asks about, as far as it matters here. */
 export interface ReviewRequest {
@@ -79,7 +81,7 @@ function responseOf(outcome: Outcome | undefined): JsonObject {
 }
 
 function textOf(value: Json | undefined): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
+  return typeof value === "string" && value !== "" ? value.slice(0, nameCharsMax) : undefined;
 }
 
 function nameOf(pod: JsonObject | undefined): string {

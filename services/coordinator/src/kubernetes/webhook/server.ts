@@ -34,7 +34,14 @@ export class WebhookServer {
     this.#metrics = declareWebhookMetrics(options.metrics);
     const { certificate, limits } = options;
     this.#app = Fastify({
-      https: { ...certificate.current(), minVersion: "TLSv1.2" },
+      https: {
+        ...certificate.current(),
+        minVersion: "TLSv1.2",
+        handshakeTimeout: limits.requestTimeoutMs,
+        headersTimeout: limits.requestTimeoutMs,
+        // Node looks every 30 s otherwise, whatever the time-outs are.
+        connectionsCheckingInterval: Math.ceil(limits.requestTimeoutMs / 2),
+      },
       bodyLimit: limits.bodyBytesMax,
       requestTimeout: limits.requestTimeoutMs,
       connectionTimeout: limits.keepAliveTimeoutMs,

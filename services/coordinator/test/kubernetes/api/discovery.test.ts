@@ -106,6 +106,31 @@ describe("discovery", { timeout: suiteMsMax }, () => {
   const name = (service: string, port: number) => `${service}.${namespace.name}.svc.cluster.local:${port}`;
   const one = { ports: [{ port: 80, targetPort: 9000 }] };
 
+  it("does not lead the calls of a Service to a process of another namespace that declares its name", async () => {
+    await open();
+    await objects.createService("bank", one);
+    const thief = world.agent("thief/bank-0");
+    const [full, bare] = [name("bank", 80), "bank:80"];
+    const declared = (agent: FakeAgent) => {
+      const directory = agent.received.findLast((body) => body.$case === "directory");
+      const processes = directory?.$case === "directory" ? directory.value.processes : [];
+      return processes.find(({ processId }) => processId === "thief/bank-0")?.authorities;
+    };
+    const link = "10.1.0.66:15008";
+    await thief.attach({ authorities: [full, bare, "10.96.0.7:80", "free.example:1"], linkAddress: link });
+    await world.until("what it may have", () => (declared(thief)?.join() === "free.example:1" ? true : undefined));
+    await objects.removeService("bank");
+    await world.until("a name that is nobody's", () => (declared(thief)?.includes(bare) ? true : undefined));
+    assert.deepEqual(declared(thief), [bare, "free.example:1"]);
+    await objects.createService("bank", one);
+    await world.until("its owner's name again", () =>
+      declared(thief)?.join() === "free.example:1" ? true : undefined,
+    );
+    assert.ok(
+      lines.some(({ message, fields }) => message.includes("do not count") && fields.processId === "thief/bank-0"),
+    );
+  });
+
   it("pushes what Services say beside what agents say, with its own rules, while pods come and go", async () => {
     await open();
     const agent = await attach("bank-0");

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { EndpointSliceObject, ServiceObject } from "../../../src/kubernetes/discovery/objects.ts";
-import { authoritiesOf, type NamedProcess, pictureOf } from "../../../src/kubernetes/discovery/picture.ts";
+import {
+  authoritiesOf,
+  closedAuthoritiesOf,
+  type NamedProcess,
+  pictureOf,
+} from "../../../src/kubernetes/discovery/picture.ts";
 import { endpoint, service, slice } from "../support/services.ts";
 
 const domain = "cluster.local";
@@ -150,6 +155,18 @@ describe("who gets new calls", () => {
     assert.equal(serving({}), true);
     assert.equal(serving({ ready: true, serving: true, terminating: false }), true);
     assert.equal(serving({ ready: false }), false);
+  });
+
+  it("is told of who is not, too: their names are the mesh's, and no way past it", () => {
+    const closed = (conditions: object, podAddress = "127.0.0.1:15008") =>
+      closedAuthoritiesOf(
+        pictureOf(bank, [bankSlice(conditions)], domain),
+        process("shop/bank-0", { linkAddress: podAddress }),
+      );
+    assert.deepEqual(closed({ ready: false }), bankNames);
+    assert.deepEqual(closed({ ready: false }, "10.244.0.7:15008"), bankNames, "its own address is open");
+    assert.deepEqual(closed({ ready: false, serving: false, terminating: true }), bankNames);
+    assert.deepEqual(closed({ ready: true }), []);
   });
 
   it("is nobody who terminates, as long as somebody is ready, with an agent or without", () => {

@@ -7,6 +7,7 @@ import { silentLogger } from "@cutline/runtime";
 import type { IssuanceOutcome, IssuanceRequest } from "../../../src/kubernetes/identity/issuance.ts";
 import { defaultIdentityLimits } from "../../../src/kubernetes/identity/limits.ts";
 import { IdentityServer } from "../../../src/kubernetes/identity/server.ts";
+import { sendSlowly, slowBeginnings } from "../../support/slow-sender.ts";
 import { certificateOf, identity, mesh } from "../../tls/certificates.ts";
 
 const own = await identity("coordinator");
@@ -133,6 +134,16 @@ describe("the port where certificates are issued", () => {
     await own.replace(certificateOf("coordinator"));
     assert.notEqual((await send(good)).serialNumber, serialNumber);
   });
+
+  for (const [what, text] of Object.entries(slowBeginnings)) {
+    it(`lets nobody hold a connection who sends ${what}`, { timeout: 15_000 }, async (t) => {
+      const issuance = { issue: async () => assert.fail("nobody asks") };
+      const limits = { ...defaultIdentityLimits, requestTimeoutMs: 300 };
+      const strict = new IdentityServer({ issuance, credentials: own.credentials, limits, logger: silentLogger });
+      t.after(() => strict.close());
+      await sendSlowly(await strict.listen("127.0.0.1", 0), "/v1/certificates", text);
+    });
+  }
 
   it("speaks TLS 1.3 only", async () => {
     await assert.rejects(send(good, { maxVersion: "TLSv1.2" }));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
+import { sendSlowly, slowBeginnings } from "../../support/slow-sender.ts";
 import { type Answered, ask, type Hook, type HookOptions, openHook, policy } from "./hook.ts";
 
 const hooks: Hook[] = [];
@@ -139,6 +140,20 @@ describe("the webhook", () => {
     hook.certificate.replace();
     assert.equal((await ask(hook, "/livez")).status, 200);
     await assert.rejects(ask(hook, "/livez", undefined, before), { code: /SIGNATURE|UNABLE_TO_VERIFY|CERT/ });
+  });
+
+  for (const [what, text] of Object.entries(slowBeginnings)) {
+    it(`lets nobody hold a connection who sends ${what}`, { timeout: 15_000 }, async () => {
+      const hook = await open({ limits: { requestTimeoutMs: 300 } });
+      await sendSlowly(Number(new URL(hook.url).port), "/inject", text);
+    });
+  }
+
+  it("logs no more of a name than a name can have", async () => {
+    const hook = await open();
+    const long = "x".repeat(100_000);
+    await ask(hook, "/inject", review({ ...pod, metadata: { ...pod.metadata, name: long } }, { namespace: long }));
+    assert.ok(JSON.stringify(hook.lines).length < 2_000);
   });
 
   it("takes what the policy says now, not what it said at the start", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { Branch, type BranchClient } from "./contract.ts";
 import { BankError } from "./errors.ts";
@@ -29,7 +30,7 @@ export interface BranchStatus {
 }
 
 export interface OpenBranch {
-  /** Where it listens: `127.0.0.1:port`. */
+  /** Where it listens: `host:port`. */
   authority: string;
   statusPort: number | undefined;
   /** Waits until every peer answers, then starts to send money; throws `PEERS_MISSING` after five minutes. */
@@ -37,7 +38,7 @@ export interface OpenBranch {
   pause(): void;
   resume(): void;
   status(): BranchStatus;
-  /** Finishes the open calls, at most for ten seconds, and closes everything. */
+  /** Sends nothing more, serves for `leaveMs`, finishes the open calls, at most for ten seconds, and closes everything. */
   stop(): Promise<void>;
 }
 
@@ -60,7 +61,8 @@ export async function openBranch(
     Branch.service,
     branchService({ ledger, random, peers, takes: kinds, slowReaderMs, refusedOneIn: settings.refusedOneIn }),
   );
-  const port = await bind(server, settings.port);
+  const host = settings.host ?? "127.0.0.1";
+  const port = await bind(server, host, settings.port);
 
   const status = (): BranchStatus => ({
     traffic: traffic.standing,
@@ -84,14 +86,15 @@ export async function openBranch(
   let stopping: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     stopped.abort();
-    await withinGrace(traffic.stop(), () => undefined);
+    // Whoever still takes this branch for present is served, until word of its leaving has gone round.
+    await Promise.all([withinGrace(traffic.stop(), () => undefined), sleep(settings.leaveMs ?? 0)]);
     await withinGrace(shutDown(server), () => server.forceShutdown());
     for (const peer of peers.values()) peer.client.close();
     await page?.close();
   };
 
   return {
-    authority: `127.0.0.1:${port}`,
+    authority: `${host}:${port}`,
     statusPort: page?.port,
     status,
     pause: () => traffic.pause(),
@@ -117,11 +120,11 @@ export async function openBranch(
   };
 }
 
-async function bind(server: grpc.Server, port: number): Promise<number> {
+async function bind(server: grpc.Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (cause, bound) => {
+    server.bindAsync(`${host}:${port}`, grpc.ServerCredentials.createInsecure(), (cause, bound) => {
       if (cause === null) resolve(bound);
-      else reject(new BankError("PORT_UNUSABLE", `cannot listen on 127.0.0.1:${port}; choose another port`, { cause }));
+      else reject(new BankError("PORT_UNUSABLE", `cannot listen on ${host}:${port}; choose another port`, { cause }));
     });
   });
 }

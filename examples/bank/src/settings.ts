@@ -8,7 +8,9 @@ export interface PeerAddress {
 
 export interface BranchSettings {
   name: string;
-  /** gRPC on 127.0.0.1; 0 takes a free port. */
+  /** Where it serves gRPC. Default: 127.0.0.1. */
+  host?: string;
+  /** gRPC; 0 takes a free port. */
   port: number;
   openingCents: number;
   /** Unanswered transfers, unanswered routes, and unacknowledged settlements per stream, at most. */
@@ -21,6 +23,8 @@ export interface BranchSettings {
   /** One payment in this many is refused. */
   refusedOneIn: number;
   seed: string;
+  /** How long it goes on serving calls, and sends none, once it is told to stop. Default: 0. */
+  leaveMs?: number;
   /** HTTP on 127.0.0.1 with the live state and the switch for the traffic. */
   statusPort?: number;
 }
@@ -33,6 +37,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function readSettings(environment: Environment): ProgramSettings {
   const opaqueStatePort = optionalNumber(environment, "BRANCH_OPAQUE_STATE_PORT", 0, 65_535);
   const statusPort = optionalNumber(environment, "BRANCH_STATUS_PORT", 0, 65_535);
+  const leaveMs = optionalNumber(environment, "BRANCH_LEAVE_MS", 0, 600_000);
   // An opaque branch is captured in a quiet moment, so it leaves some unless it is told otherwise.
   const gentle = opaqueStatePort !== undefined;
   return {
@@ -46,6 +51,8 @@ export function readSettings(environment: Environment): ProgramSettings {
     slowReaderMs: optionalNumber(environment, "BRANCH_SLOW_READER_MS", 0, 5_000) ?? 0,
     refusedOneIn: optionalNumber(environment, "BRANCH_REFUSED_ONE_IN", 1, 1_000_000) ?? 50,
     seed: environment.BRANCH_SEED ?? "1",
+    ...(environment.BRANCH_HOST ? { host: environment.BRANCH_HOST } : {}),
+    ...(leaveMs === undefined ? {} : { leaveMs }),
     ...(statusPort === undefined ? {} : { statusPort }),
     ...(opaqueStatePort === undefined ? {} : { opaqueStatePort }),
   };

@@ -7,6 +7,8 @@ import { Service } from "./service.ts";
 /** One branch of the bank and the agent beside it. */
 export interface BranchSpec {
   readonly name: string;
+  /** The first half of its process id. Default `bank`. */
+  readonly namespace?: string;
   /** `exact`: with the participant SDK. `opaque`: knows nothing of snapshots, and shows its state on a page. Default exact. */
   readonly kind?: "exact" | "opaque";
   /** Default 1000000. */
@@ -34,7 +36,7 @@ export interface BranchPlan {
 export async function planBranch(spec: BranchSpec): Promise<BranchPlan> {
   return {
     spec,
-    processId: `bank/${spec.name}`,
+    processId: `${spec.namespace ?? "bank"}/${spec.name}`,
     // No such name exists: only an agent can bring a call there.
     authority: `${spec.name}.bank:9000`,
     port: await reservePort(),

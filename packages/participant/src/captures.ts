@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CapturePoint, CaptureRequest, CaptureResponse } from "@cutline/proto/participant";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Calls, IncomingCall } from "./calls.ts";
@@ -9,6 +10,7 @@ import {
   captureDeadlineMsMax,
   capturesMax,
   holdersNamedMax,
+  pointAheadMs,
   stateBytesMaxDefault,
 } from "./limits.ts";
 import type { Section, Sections } from "./section.ts";
@@ -69,7 +71,8 @@ export class Captures {
         try {
           const recorded = recordState(state);
           const bytesMax = bytesMaxOf(request);
-          if (recorded.sizeBytes !== undefined) checkSize(recorded.sizeBytes, bytesMax);
+          const sizeBytes = recorded.sizeOver(bytesMax);
+          if (sizeBytes !== undefined) checkSize(sizeBytes, bytesMax);
           const positions = calls.positions();
           calls.beginEpoch();
           const point: CapturePoint = {
@@ -105,7 +108,10 @@ async function send(call: CaptureCall, captured: Captured, bytesMax: number, gon
   const write = async (body: NonNullable<CaptureResponse["body"]>): Promise<void> => {
     if (!call.write({ body })) await once(call, "drain", { signal: gone });
   };
-  await write({ $case: "point", value: captured.point });
+  // Traffic is held until the agent has the point, which may have to wait for this processor. It gets ahead of the work
+  // on the state's bytes.
+  await sent(call, { body: { $case: "point", value: captured.point } }, gone);
+  await rested(pointAheadMs, gone);
   const hash = createHash("sha256");
   let sizeBytes = 0;
   try {
@@ -120,6 +126,24 @@ async function send(call: CaptureCall, captured: Captured, bytesMax: number, gon
     throw new ParticipantError("StateFailed", `the state's iterable threw: ${messageOf(error)}`, { cause: error });
   }
   await write({ $case: "end", value: { sizeBytes, sha256: hash.digest("hex") } });
+}
+
+/** Resolves when the message has gone out, or cannot any more. */
+function sent(call: CaptureCall, message: CaptureResponse, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      gone.removeEventListener("abort", done);
+      resolve();
+    };
+    gone.addEventListener("abort", done);
+    call.write(message, done);
+    if (gone.aborted) done();
+  });
+}
+
+function rested(ms: number, gone: AbortSignal): Promise<void> {
+  // Whoever has gone is found out by what comes next.
+  return sleep(ms, undefined, { signal: gone }).catch(() => undefined);
 }
 
 /** `source` until `gone`, even while the application's iterable does not give the next chunk. */

@@ -44,3 +44,6 @@ export const callIdsPerIncarnation = 2 ** 32;
 
 /** How many sections the message about a missed deadline names. */
 export const holdersNamedMax = 5;
+
+/** From the point of a capture to the first bytes of its state; other processes here may be waiting for theirs. */
+export const pointAheadMs = 20;

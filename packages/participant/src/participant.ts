@@ -3,6 +3,7 @@ import { type ParticipantServer, ParticipantService } from "@cutline/proto/parti
 import type { Server } from "@grpc/grpc-js";
 import { Calls, type IncomingCall } from "./calls.ts";
 import { Captures } from "./captures.ts";
+import { encodeResponse } from "./chunk.ts";
 import { ParticipantError, statusFor } from "./errors.ts";
 import { wrapServer } from "./incoming.ts";
 import { protocolVersion, receiptIntervalMsDefault, sdkName, settleIdsMax } from "./limits.ts";
@@ -58,11 +59,15 @@ export function createParticipant(options: ParticipantOptions): Participant {
   const receipts = new Receipts(calls, receiptIntervalMs);
   const captures = new Captures({ ...by, state: options.state, contentType: options.contentType });
   const service = participantService(calls, captures, receipts);
+  const definition = {
+    ...ParticipantService,
+    capture: { ...ParticipantService.capture, responseSerialize: encodeResponse },
+  };
   return {
     server(server) {
       const addService = server.addService.bind(server);
       // Before the wrapping: these work while a capture is pending.
-      wrapServer(server, by, () => addService(ParticipantService, service));
+      wrapServer(server, by, () => addService(definition, service));
       const tryShutdown = server.tryShutdown.bind(server);
       server.tryShutdown = (callback) => {
         receipts.close();

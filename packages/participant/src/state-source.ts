@@ -1,4 +1,5 @@
 import { messageOf, ParticipantError } from "./errors.ts";
+import { nameOf, writeJson } from "./json.ts";
 import { stateChunkBytesMax } from "./limits.ts";
 import { isThenable } from "./thenable.ts";
 
@@ -8,9 +9,9 @@ export type StateChunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Arr
 export interface RecordedState {
   /** Taken unless the application names one. */
   readonly contentType: "application/json" | "application/octet-stream";
-  /** `undefined`: known when the last chunk was read. */
-  readonly sizeBytes: number | undefined;
   readonly chunks: StateChunks;
+  /** The size in bytes where it is more than `bytesMax`, as far as it is known before the last chunk was read. */
+  sizeOver(bytesMax: number): number | undefined;
 }
 
 /**
@@ -30,7 +31,7 @@ export function recordState(state: () => unknown): RecordedState {
   if (typeof value === "string") return text(value);
   if (value instanceof Uint8Array) {
     const bytes = Uint8Array.from(value);
-    return { contentType: "application/octet-stream", sizeBytes: bytes.byteLength, chunks: [bytes] };
+    return octets([bytes], (bytesMax) => (bytes.byteLength > bytesMax ? bytes.byteLength : undefined));
   }
   if (isThenable(value)) {
     value.then(undefined, () => {
@@ -41,7 +42,7 @@ export function recordState(state: () => unknown): RecordedState {
       "state() returned a promise; the state must be taken in one synchronous run. Return the value itself, or an async iterable over a frozen view",
     );
   }
-  if (isChunks(value)) return { contentType: "application/octet-stream", sizeBytes: undefined, chunks: value };
+  if (isChunks(value)) return octets(value, () => undefined);
   return text(toJson(value));
 }
 
@@ -64,14 +65,30 @@ function bytesOf(chunk: unknown): Buffer {
   );
 }
 
+/** Bytes of UTF-8 for one unit of a string, at most. */
+const utf8BytesMax = 3;
+
+/** The bytes themselves are made later, when sections run again. */
 function text(value: string): RecordedState {
-  return { contentType: "application/json", sizeBytes: Buffer.byteLength(value), chunks: [value] };
+  return {
+    contentType: "application/json",
+    chunks: [value],
+    sizeOver(bytesMax) {
+      if (value.length * utf8BytesMax <= bytesMax) return undefined;
+      const sizeBytes = Buffer.byteLength(value);
+      return sizeBytes > bytesMax ? sizeBytes : undefined;
+    },
+  };
+}
+
+function octets(chunks: StateChunks, sizeOver: RecordedState["sizeOver"]): RecordedState {
+  return { contentType: "application/octet-stream", chunks, sizeOver };
 }
 
 function toJson(value: unknown): string {
   let json: string | undefined;
   try {
-    json = JSON.stringify(value, refuseLossy);
+    json = writeJson(value);
   } catch (error) {
     if (error instanceof ParticipantError) throw error;
     throw new ParticipantError("StateNotSerialisable", `state() returned what JSON cannot write: ${messageOf(error)}`, {
@@ -82,29 +99,8 @@ function toJson(value: unknown): string {
   throw new ParticipantError("StateNotSerialisable", `state() returned ${nameOf(value)}, which JSON cannot write`);
 }
 
-/** `JSON.stringify` writes these as `{}` or `null` without a word, and a state that lost them would look whole. */
-function refuseLossy(key: string, value: unknown): unknown {
-  const lossy =
-    value instanceof Map ||
-    value instanceof Set ||
-    value instanceof WeakMap ||
-    value instanceof WeakSet ||
-    (typeof value === "number" && !Number.isFinite(value));
-  if (!lossy) return value;
-  const where = key === "" ? "the state itself" : `"${key}"`;
-  throw new ParticipantError(
-    "StateNotSerialisable",
-    `state() returned ${nameOf(value)} at ${where}, which JSON would lose; convert it, for example with Object.fromEntries`,
-  );
-}
-
 function isChunks(value: unknown): value is StateChunks {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   if (Symbol.asyncIterator in value) return true;
   return Symbol.iterator in value && !(value instanceof Map) && !(value instanceof Set) && !ArrayBuffer.isView(value);
-}
-
-function nameOf(value: unknown): string {
-  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "object"}`;
-  return typeof value === "number" ? String(value) : `a value of type ${typeof value}`;
 }

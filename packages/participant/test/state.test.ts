@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { Worker } from "node:worker_threads";
 import * as grpc from "@grpc/grpc-js";
 import { createParticipant, type ParticipantOptions } from "../src/index.ts";
 import { Agent, connect, gate, nextTurn, pay, serve, until, withId } from "./kit.ts";
@@ -44,6 +46,23 @@ test("JSON, strings, bytes and chunks arrive whole, in pieces of at most 256 KiB
   }
   const named = await agentOf(t, () => "id;name", "text/csv");
   assert.equal((await named.agent.capture()).point.contentType, "text/csv");
+});
+
+test("the point is with the agent before the first byte of the state is made", async (t) => {
+  const flag = new Int32Array(new SharedArrayBuffer(4));
+  let seen: string | undefined;
+  const { here } = await agentOf(t, () =>
+    (function* () {
+      // This thread stands still, and the agent has the point nevertheless.
+      seen = Atomics.wait(flag, 0, 0, 10_000);
+      yield "state";
+    })(),
+  );
+  const reader = new Worker(new URL("./point-reader.ts", import.meta.url), { workerData: { address: here, flag } });
+  t.after(() => reader.terminate());
+  await once(reader, "message");
+  assert.notEqual(seen, "timed-out");
+  assert.equal(flag[0], 1);
 });
 
 test("bytes are copied at the instant, so later changes do not reach the picture", async (t) => {

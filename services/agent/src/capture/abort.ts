@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describeError } from "@cutline/runtime";
 import { CaptureError } from "./errors.ts";
 
@@ -25,5 +26,12 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal, what: str
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** Rejects with `abortError` when the signal is aborted before the time is over. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch((error) => {
+    throw signal.aborted ? abortError(signal, "the capture") : error;
   });
 }

@@ -1,10 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Http2Client, Http2Server } from "@cutline/h2";
 import type { SnapshotRef } from "@cutline/protocol";
 import { describeError } from "@cutline/runtime";
 import type { CallEnd } from "../dataplane/call/call-end.ts";
 import type { DataPlane } from "../dataplane/data-plane.ts";
-import { abortError, untilAborted } from "./abort.ts";
+import { abortError, pause, untilAborted } from "./abort.ts";
 import { encodeUnanswered } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";
 import { count, Doubts } from "./doubts.ts";
@@ -167,7 +166,9 @@ export class BoundaryCut implements Cutter {
     }
   }
 
+  /** Without a state there is nothing that could not be what the messages have made of it. */
   async #guard(signal: AbortSignal): Promise<void> {
+    if (this.#options.source.name === "none") return;
     await pause(this.#options.limits.guardMs, signal);
   }
 
@@ -209,10 +210,4 @@ function isBusy(plane: DataPlane): boolean {
 
 function unansweredCalls(plane: DataPlane): CallEnd[] {
   return [...callsOf(plane)].filter((call) => call.isInProcess);
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal }).catch((error) => {
-    throw signal.aborted ? abortError(signal, "the capture") : error;
-  });
 }

@@ -1,6 +1,7 @@
 import type { CapturePoint } from "@cutline/proto/participant";
 import type { SnapshotRef } from "@cutline/protocol";
 import type { DataPlane } from "../dataplane/data-plane.ts";
+import { pause } from "./abort.ts";
 import { encodeOpenHandlers } from "./calls-in-process.ts";
 import type { Commit, Cutter } from "./cutter.ts";
 import { count, Doubts } from "./doubts.ts";
@@ -12,6 +13,11 @@ import type { ReceiptBook } from "./receipts.ts";
 import { settle } from "./settling.ts";
 import { createSpool, type Spool } from "./spool.ts";
 import { callsOf, letGo, takeOutboxes } from "./standstill.ts";
+
+/** For the call of the capture to get to the application, while traffic still flows. */
+const openingMs = 2;
+
+const sha256Pattern = /^[0-9a-f]{64}$/;
 
 export interface ExactCutOptions {
   readonly processId: string;
@@ -39,12 +45,19 @@ export class ExactCut implements Cutter {
     const { gate } = plane;
     // It may just have changed its connection; traffic need not stand still for that.
     await session.whenKnown(signal);
+    const prepared = session.prepareCapture(signal);
+    try {
+      await pause(openingMs, signal);
+    } catch (error) {
+      prepared.cancel();
+      throw error;
+    }
     const startedMs = now();
     gate.toApplication = "closed";
     gate.fromApplication = "frozen";
     try {
       const { captureTimeoutMs, stateBytesMax } = limits;
-      const capture = await session.capture(ref, captureTimeoutMs, stateBytesMax, signal);
+      const capture = await prepared.request(ref, captureTimeoutMs, stateBytesMax);
       const { point } = capture;
       const doubts = await this.#standStillAt(point, signal);
       // From here to the end of the commit nothing else happens.
@@ -126,15 +139,16 @@ export class ExactCut implements Cutter {
 
   async #collect(capture: OpenCapture): Promise<Spool> {
     const { stateMemoryBytesMax, stateBytesMax } = this.#options.limits;
-    const spool = createSpool({ memoryBytesMax: stateMemoryBytesMax, bytesMax: stateBytesMax });
+    // The application has made the hash. The coordinator makes it again of what it stores: here it would only cost time.
+    const spool = createSpool({ memoryBytesMax: stateMemoryBytesMax, bytesMax: stateBytesMax, hash: "given" });
     try {
-      for await (const chunk of capture.chunks()) await spool.write(chunk);
-      await spool.end();
+      for await (const chunk of capture.chunks()) await spool.take(chunk);
       const { sizeBytes, sha256 } = capture.end ?? { sizeBytes: -1, sha256: "" };
-      if (sizeBytes !== spool.sizeBytes || sha256 !== spool.sha256) {
-        const message = `${spool.sizeBytes} bytes of state came, and the application says it sent ${sizeBytes}, or their hash differs`;
+      if (sizeBytes !== spool.sizeBytes || !sha256Pattern.test(sha256)) {
+        const message = `${spool.sizeBytes} bytes of state came, and the application says it sent ${sizeBytes} with sha256 "${sha256}"`;
         throw new CaptureError("StateDamaged", message);
       }
+      await spool.end(sha256);
       return spool;
     } catch (error) {
       await spool.discard();

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { createLeanClient, type Http2Client } from "@cutline/h2";
 import {
   type CaptureEnd,
   type CapturePoint,
-  type CaptureResponse,
   ParticipantClient,
   type ParticipantHelloResponse,
   type ReceiptsResponse,
@@ -10,6 +10,8 @@ import {
 import type { SnapshotRef } from "@cutline/protocol";
 import { describeError, type Logger } from "@cutline/runtime";
 import { type ClientReadableStream, credentials, Metadata, type ServiceError, status as Status } from "@grpc/grpc-js";
+import { parseAddress } from "../dataplane/link/address.ts";
+import { CaptureCall } from "./capture-call.ts";
 import { CaptureError, type CaptureErrorCode } from "./errors.ts";
 
 /** The capture contract; both ends must name the same. */
@@ -55,9 +57,16 @@ export interface ParticipantOptions {
 /** A capture whose instant has passed: where the calls stand, and the state's bytes as they come. */
 export interface OpenCapture {
   readonly point: CapturePoint;
-  /** To be gone through once. Afterwards `end` is what the application says the state was. */
+  /** To be gone through once; a chunk is the reader's. Afterwards `end` is what the application says the state was. */
   chunks(): AsyncIterable<Uint8Array>;
   readonly end: CaptureEnd | undefined;
+}
+
+export interface PreparedCapture {
+  /** Has the application captured. Resolves at the point; rejects with a {@link CaptureError}. To be called once. */
+  request(ref: SnapshotRef, deadlineMs: number, stateBytesMax: number): Promise<OpenCapture>;
+  /** Instead of `request`. */
+  cancel(): void;
 }
 
 type Phase =
@@ -72,6 +81,8 @@ type Phase =
 export class ParticipantSession {
   readonly #options: ParticipantOptions;
   readonly #client: ParticipantClient;
+  /** Of its own: a state does not stand in line with the traffic. */
+  readonly #captureClient: Http2Client;
   readonly #stopping = new AbortController();
   #events: ParticipantEvents | undefined;
   #phase: Phase = { phase: "unknown" };
@@ -90,6 +101,9 @@ export class ParticipantSession {
       "grpc.max_reconnect_backoff_ms": retryMaxMs,
       "grpc.max_receive_message_length": messageBytesMax,
     });
+    const target = parseAddress(options.address);
+    if (target === undefined) throw new RangeError(`${options.address} is no host:port`);
+    this.#captureClient = createLeanClient({ ...target, connectionsMax: 1 });
   }
 
   get ready(): boolean {
@@ -130,6 +144,7 @@ export class ParticipantSession {
     this.#stopping.abort();
     this.#receipts?.cancel();
     this.#client.close();
+    void this.#captureClient.close(0);
   }
 
   /** After `onReceipts` said `later`. */
@@ -165,40 +180,45 @@ export class ParticipantSession {
   }
 
   /**
-   * Has the application captured. Resolves at the point; before it and while the chunks come `signal` ends it all.
-   * Rejects with a {@link CaptureError}.
+   * Opens the call that a capture needs and sends nothing on it yet: what that takes of both programs, traffic need not
+   * stand still for. `signal` ends it, and the capture. Throws a {@link CaptureError} when the application is not there.
    */
-  async capture(
-    ref: SnapshotRef,
-    deadlineMs: number,
-    stateBytesMax: number,
-    signal: AbortSignal,
-  ): Promise<OpenCapture> {
+  prepareCapture(signal: AbortSignal): PreparedCapture {
     if (this.#phase.phase !== "ready") {
       throw new CaptureError("ApplicationUnreachable", `the state cannot be captured: ${this.unreadyReason}`);
     }
-    const { snapshotId, attempt } = ref;
-    const call = this.#client.capture({ snapshotId, attempt, deadlineMs, stateBytesMax });
+    const call = new CaptureCall({
+      client: this.#captureClient,
+      authority: this.#options.address,
+      messageBytesMax: this.#options.limits.messageBytesMax,
+    });
     const abort = () => call.cancel();
     signal.addEventListener("abort", abort, { once: true });
-    call.once("close", () => signal.removeEventListener("abort", abort));
-    // The application keeps the deadline itself; this is for one that does not.
-    const overdue = setTimeout(() => call.cancel(), deadlineMs + captureGraceMs);
-    const responses = call[Symbol.asyncIterator]() as AsyncIterator<CaptureResponse>;
-    try {
-      const first = await responses.next();
-      const body = first.done === true ? undefined : first.value.body;
-      if (body?.$case === "point") return new StreamedCapture(body.value, responses, signal);
-      call.cancel();
-      throw new CaptureError(
-        "CaptureRefused",
-        `the application answered ${body?.$case ?? "nothing"} instead of a point`,
-      );
-    } catch (error) {
-      throw toCaptureError(error, signal, deadlineMs);
-    } finally {
-      clearTimeout(overdue);
-    }
+    const over = () => signal.removeEventListener("abort", abort);
+    return {
+      async request(ref, deadlineMs, stateBytesMax) {
+        const { snapshotId, attempt } = ref;
+        // The application keeps the deadline itself; this is for one that does not.
+        const overdue = setTimeout(abort, deadlineMs + captureGraceMs);
+        try {
+          call.request({ snapshotId, attempt, deadlineMs, stateBytesMax });
+          const body = (await call.next())?.body;
+          if (body?.$case === "point") return new StreamedCapture(body.value, call, signal, over);
+          const message = `the application answered ${body?.$case ?? "nothing"} instead of a point`;
+          throw new CaptureError("CaptureRefused", message);
+        } catch (error) {
+          abort();
+          over();
+          throw toCaptureError(error, signal, deadlineMs);
+        } finally {
+          clearTimeout(overdue);
+        }
+      },
+      cancel() {
+        abort();
+        over();
+      },
+    };
   }
 
   async #keepGreeting(): Promise<void> {
@@ -284,25 +304,26 @@ const captureGraceMs = 500;
 class StreamedCapture implements OpenCapture {
   readonly point: CapturePoint;
   end: CaptureEnd | undefined;
-  readonly #responses: AsyncIterator<CaptureResponse>;
+  readonly #call: CaptureCall;
   readonly #signal: AbortSignal;
+  readonly #over: () => void;
 
-  constructor(point: CapturePoint, responses: AsyncIterator<CaptureResponse>, signal: AbortSignal) {
+  /** `over`: called when the call is not needed any more. */
+  constructor(point: CapturePoint, call: CaptureCall, signal: AbortSignal, over: () => void) {
     this.point = point;
-    this.#responses = responses;
+    this.#call = call;
     this.#signal = signal;
+    this.#over = over;
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
-    const responses = this.#responses;
     try {
       for (;;) {
-        const next = await responses.next();
-        const body = next.done === true ? undefined : next.value.body;
+        const body = (await this.#call.next())?.body;
         if (body?.$case === "end") {
           this.end = body.value;
           // Reads the status too, so that the call ends in order.
-          await responses.next();
+          await this.#call.next();
           return;
         }
         if (body?.$case !== "stateChunk") {
@@ -313,7 +334,8 @@ class StreamedCapture implements OpenCapture {
     } catch (error) {
       throw toCaptureError(error, this.#signal, undefined);
     } finally {
-      await responses.return?.();
+      this.#call.cancel();
+      this.#over();
     }
   }
 }

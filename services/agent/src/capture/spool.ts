@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { describeError } from "@cutline/runtime";
 import { CaptureError } from "./errors.ts";
@@ -10,6 +10,9 @@ export const spoolChunkBytesMax = 256 * 1024;
 /** The first block in memory, in bytes; blocks double from here, so that small states take little. */
 const firstBlockBytes = 4 * 1024;
 
+/** What may stand around a chunk in its memory when it is kept as it is: the frame of a message. */
+const heldSlackBytesMax = 64;
+
 export interface SpoolOptions {
   /** Kept in memory, in bytes, 0 or more; what is over goes to a temporary file. */
   readonly memoryBytesMax: number;
@@ -17,6 +20,8 @@ export interface SpoolOptions {
   readonly bytesMax: number;
   /** Where the temporary file is made. Default: the system's folder for temporary files. */
   readonly folder?: string;
+  /** `given`: whoever writes knows the hash, and gives it at the end; nothing is spent on making it. Default `made`. */
+  readonly hash?: "made" | "given";
 }
 
 export function createSpool(options: SpoolOptions): Spool {
@@ -33,10 +38,12 @@ export class Spool {
   readonly #memoryBytesMax: number;
   readonly #bytesMax: number;
   readonly #folder: string;
-  readonly #hash = createHash("sha256");
+  readonly #hash: Hash | undefined;
   #blocks: Buffer[] = [];
   /** The part of the last block that is not filled yet. */
   #room: Buffer = Buffer.alloc(0);
+  /** In the blocks. */
+  #filledBytes = 0;
   #memoryBytes = 0;
   #file: TemporaryFile | undefined;
   #sizeBytes = 0;
@@ -49,18 +56,19 @@ export class Spool {
     this.#memoryBytesMax = options.memoryBytesMax;
     this.#bytesMax = options.bytesMax;
     this.#folder = options.folder ?? tmpdir();
+    this.#hash = options.hash === "given" ? undefined : createHash("sha256");
   }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Allocated in memory, in bytes; never more than `memoryBytesMax`. */
+  /** Held in memory, in bytes; never more than `memoryBytesMax`. */
   get memoryBytes(): number {
     return this.#memoryBytes;
   }
 
-  /** Lower-case hex, of everything written. Throws before `end()`. */
+  /** Lower-case hex, of everything written, or what was given as that. Throws before `end()`. */
   get sha256(): string {
     if (this.#sha256 === undefined) throw new Error("the hash of a spool is known after end() only");
     return this.#sha256;
@@ -71,22 +79,33 @@ export class Spool {
    * at a time. Rejects with `StateTooLarge` (nothing of the chunk is taken), `StateUnreadable` (the temporary file
    * failed, for example because the disk is full) or, when it was discarded meanwhile, `CaptureAborted`.
    */
-  async write(chunk: Uint8Array): Promise<void> {
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#add(chunk, "copied");
+  }
+
+  /** The same, but the chunk is the spool's from now on: nobody may change its bytes any more. Saves the copy. */
+  take(chunk: Uint8Array): Promise<void> {
+    return this.#add(chunk, "kept");
+  }
+
+  async #add(chunk: Uint8Array, how: "copied" | "kept"): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#sha256 !== undefined) throw new Error("a spool takes no bytes after end()");
     if (this.#appending !== undefined) throw new Error("a spool takes one write at a time");
     if (this.#sizeBytes + chunk.length > this.#bytesMax) throw await this.#fail(this.#tooLarge(chunk.length));
-    this.#hash.update(chunk);
-    const kept = this.#keepInMemory(chunk);
+    this.#hash?.update(chunk);
+    const kept = how === "kept" && this.#canHold(chunk) ? this.#hold(chunk) : this.#keepInMemory(chunk);
+    this.#filledBytes += kept;
     this.#sizeBytes += chunk.length;
     if (kept < chunk.length) await this.#spill(chunk.subarray(kept));
   }
 
-  /** No bytes follow. Asking again is harmless. Rejects as `write` does. */
-  async end(): Promise<void> {
+  /** No bytes follow. Asking again is harmless. Rejects as `write` does. `sha256`: of a hash that is given. */
+  async end(sha256?: string): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#appending !== undefined) throw new Error("a spool ends after its last write has resolved");
-    this.#sha256 ??= this.#hash.digest("hex");
+    this.#sha256 ??= this.#hash?.digest("hex") ?? sha256;
+    if (this.#sha256 === undefined) throw new Error("a spool that makes no hash is given one at its end");
   }
 
   /**
@@ -116,6 +135,30 @@ export class Spool {
       `the local state has ${this.#sizeBytes + chunkBytes} bytes so far and the limit is ${this.#bytesMax}: ` +
         "make the state smaller or raise CUTLINE_STATE_BYTES_MAX",
     );
+  }
+
+  /** Only what is nearly all of its memory: a small view would keep alive what is not counted here. */
+  #canHold(chunk: Uint8Array): boolean {
+    const heldBytes = chunk.buffer.byteLength;
+    const isMostOfIt = heldBytes <= chunk.length + heldSlackBytesMax;
+    const isAllInMemory = this.#filledBytes === this.#sizeBytes;
+    const isWithin = this.#memoryBytes + heldBytes <= this.#memoryBytesMax;
+    return isMostOfIt && isAllInMemory && isWithin && chunk.length > 0 && chunk.length <= spoolChunkBytesMax;
+  }
+
+  #hold(chunk: Uint8Array): number {
+    this.#closeBlock();
+    this.#blocks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    this.#memoryBytes += chunk.buffer.byteLength;
+    return chunk.length;
+  }
+
+  /** The last block ends where it is filled to. */
+  #closeBlock(): void {
+    const last = this.#blocks.pop();
+    if (last === undefined) return;
+    this.#blocks.push(last.subarray(0, last.length - this.#room.length));
+    this.#room = Buffer.alloc(0);
   }
 
   #keepInMemory(chunk: Uint8Array): number {
@@ -159,7 +202,7 @@ export class Spool {
   }
 
   async *#chunks(): AsyncGenerator<Buffer, void, void> {
-    const filled = this.#sizeBytes - (this.#file?.sizeBytes ?? 0);
+    const filled = this.#filledBytes;
     let position = 0;
     for (let index = 0; position < filled; index += 1) {
       const chunk = this.#block(index).subarray(0, filled - position);

@@ -3,12 +3,13 @@ import type { OwedPart, PartEnded } from "@cutline/protocol";
 import { type Logger, reasonOf } from "@cutline/runtime";
 import type { CapturedState } from "../capture/result.ts";
 import type { CoordinatorClient } from "./coordinator-client.ts";
+import type { UploadContent } from "./upload.ts";
 
 /** What one part is made of, and how to be rid of it. */
 export interface PartContent {
   readonly header: UploadHeader;
-  /** Resolves when the content is there in whole; each call of what it gives begins anew. Rejects with its reason. */
-  readonly bytes: Promise<() => AsyncIterable<Uint8Array>>;
+  /** Resolves when it is there in whole. Rejects with its reason. */
+  readonly content: Promise<UploadContent>;
   /** Aborts when nobody wants the part any more. */
   readonly released: AbortSignal;
   release(): void;
@@ -20,7 +21,7 @@ export function recordsPart(header: UploadHeader, encoded: readonly Uint8Array[]
   let kept = encoded;
   return {
     header,
-    bytes: Promise.resolve(() => iterate(kept)),
+    content: Promise.resolve({ bytes: () => iterate(kept), sha256: undefined }),
     released: released.signal,
     release() {
       kept = [];
@@ -32,12 +33,12 @@ export function recordsPart(header: UploadHeader, encoded: readonly Uint8Array[]
 /** The state goes to the coordinator when it has come in whole, and is given back when that is over, or before. */
 export function statePart(header: UploadHeader, state: CapturedState): PartContent {
   const released = new AbortController();
-  const bytes = state.bytes.then((spool) => () => spool.stream());
+  const content = state.bytes.then((spool) => ({ bytes: () => spool.stream(), sha256: spool.sha256 }));
   // Whoever uploads it hears why it does not come in; where nobody does, nobody wants it.
-  bytes.catch(() => undefined);
+  content.catch(() => undefined);
   return {
     header,
-    bytes,
+    content,
     released: released.signal,
     release() {
       released.abort();
@@ -59,14 +60,14 @@ export async function uploadPart(
   const ended = (outcome: "stored" | "notWanted") => ({ type: "partEnded", part, outcome }) as const;
   const failed = (code: string, message: string) =>
     ({ type: "partEnded", part, outcome: "failed", code, message }) as const;
-  let bytes: () => AsyncIterable<Uint8Array>;
+  let content: UploadContent;
   try {
-    bytes = await part.content.bytes;
+    content = await part.content.content;
   } catch (error) {
     const { code, message } = reasonOf(error, "StateUnreadable");
     return failed(code, message);
   }
-  const uploaded = await client.upload({ header, bytes }, released);
+  const uploaded = await client.upload({ header, content }, released);
   if (uploaded.outcome !== "givenUp" || released.aborted) return ended("stored");
   const { code, message } = uploaded;
   const { ref, kind, channelId } = header;

@@ -1,13 +1,26 @@
 import { createHash } from "node:crypto";
-import type { ControlClient, UploadHeader, UploadRequest, UploadResponse } from "@cutline/proto/control";
+import {
+  type ControlClient,
+  ControlService,
+  type UploadHeader,
+  type UploadRequest,
+  type UploadResponse,
+} from "@cutline/proto/control";
 import { reasonOf } from "@cutline/runtime";
 import { status } from "@grpc/grpc-js";
+import { encodeChunk } from "../chunk-codec.ts";
 import { chunkBytesMax } from "./limits.ts";
 
 export interface UploadPart {
   readonly header: UploadHeader;
+  readonly content: UploadContent;
+}
+
+export interface UploadContent {
   /** The whole content, anew at each call: an upload may be repeated. */
   bytes(): AsyncIterable<Uint8Array>;
+  /** Lower-case hex, where it is known; else it is made of what is sent. */
+  readonly sha256: string | undefined;
 }
 
 export type SendOutcome =
@@ -43,8 +56,10 @@ export function sendPart(
   const fail = (code: status, message: string) => end({ outcome: "failed", code, message });
   const cancelled = () => fail(status.CANCELLED, "the upload was broken off");
 
-  const call = rpc.upload((error, stored) => {
+  const { path, responseDeserialize } = ControlService.upload;
+  const call = rpc.makeClientStreamRequest(path, encodeRequest, responseDeserialize, (error, stored) => {
     if (error !== null) fail(error.code, error.details);
+    else if (stored === undefined) fail(status.INTERNAL, "the coordinator answered nothing");
     else if (sent?.sha256 === stored.sha256 && sent.sizeBytes === stored.sizeBytes) end({ outcome: "stored", ...sent });
     else fail(status.DATA_LOSS, `the coordinator stored ${stored.sizeBytes} bytes, and not those that were sent`);
   });
@@ -72,23 +87,30 @@ export function sendPart(
   }
 
   async function pump(): Promise<void> {
-    const hash = createHash("sha256");
+    const { header, content } = part;
+    const hash = content.sha256 === undefined ? createHash("sha256") : undefined;
     let sizeBytes = 0;
-    await write({ $case: "header", value: part.header });
-    for await (const chunk of chunksOf(part.bytes(), chunkBytesMax)) {
+    await write({ $case: "header", value: header });
+    for await (const chunk of chunksOf(content.bytes(), chunkBytesMax)) {
       if (over) return;
-      hash.update(chunk);
+      hash?.update(chunk);
       sizeBytes += chunk.length;
       await write({ $case: "chunk", value: chunk });
     }
     if (over) return;
-    sent = { sizeBytes, sha256: hash.digest("hex") };
+    sent = { sizeBytes, sha256: content.sha256 ?? hash?.digest("hex") ?? "" };
     await write({ $case: "end", value: sent });
     call.end();
   }
 
   pump().catch((error: unknown) => end({ outcome: "unreadable", message: reasonOf(error, "Unreadable").message }));
   return result.promise;
+}
+
+/** Chunks are most of what goes out. */
+function encodeRequest(request: UploadRequest): Buffer {
+  const { body } = request;
+  return body?.$case === "chunk" ? encodeChunk(body.value) : ControlService.upload.requestSerialize(request);
 }
 
 /** The same bytes in chunks of exactly `chunkBytes`, but for the last: joins small pieces and divides large ones. */

@@ -29,12 +29,7 @@ export interface Connection {
   readonly over: AbortSignal;
 }
 
-const repeatable: ReadonlySet<status> = new Set([
-  status.UNAVAILABLE,
-  status.ABORTED,
-  status.DATA_LOSS,
-  status.DEADLINE_EXCEEDED,
-]);
+const repeatable: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.ABORTED, status.DEADLINE_EXCEEDED]);
 
 const refusals: ReadonlyMap<status, UploadFailureCode> = new Map([
   [status.FAILED_PRECONDITION, "NotWanted"],

@@ -217,3 +217,52 @@ async function filesOpenIn(path: string): Promise<number> {
   const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => "")));
   return targets.filter((target) => target.startsWith(path)).length;
 }
+
+describe("a spool that is given its chunks", () => {
+  const chunkOf = (bytes: number) => Buffer.from(randomBytes(bytes).buffer.slice(0, bytes));
+  const limits = { memoryBytesMax: 1024 * 1024, bytesMax: 4 * 1024 * 1024 };
+
+  test("keeps large ones as they are, and copies what would keep other memory alive", async (t) => {
+    const spool = createSpool(limits);
+    t.after(() => spool.discard());
+    const [large, small] = [chunkOf(200_000), chunkOf(100_000).subarray(0, 1_000)];
+    await spool.write(Buffer.from("head"));
+    await spool.take(large);
+    await spool.take(small);
+    await spool.end();
+    const expected = Buffer.concat([Buffer.from("head"), large, small]);
+    assert.deepEqual(await contents(spool), expected);
+    assert.equal(spool.sha256, sha256(expected));
+    const chunks: Buffer[] = [];
+    for await (const chunk of spool.stream()) chunks.push(chunk);
+    assert.ok(chunks.some(({ buffer }) => buffer === large.buffer));
+    assert.ok(!chunks.some(({ buffer }) => buffer === small.buffer));
+  });
+
+  test("keeps to its limit of memory, and gives back what went in, in order", async (t) => {
+    for (const sizes of [
+      [262_144, 262_144, 262_144, 262_144, 262_144, 10],
+      [3, 262_144, 700_000, 262_144, 1, 262_144],
+      [300_000, 262_144, 262_144, 262_144, 100],
+    ]) {
+      const spool = createSpool(limits);
+      t.after(() => spool.discard());
+      const chunks = sizes.map(chunkOf);
+      for (const chunk of chunks) {
+        await spool.take(chunk);
+        assert.ok(spool.memoryBytes <= limits.memoryBytesMax, `${spool.memoryBytes} bytes in memory`);
+      }
+      await spool.end();
+      assert.ok((await contents(spool)).equals(Buffer.concat(chunks)), `${sizes}`);
+    }
+  });
+
+  test("has the hash that it is given, where it makes none", async (t) => {
+    const spool = createSpool({ ...limits, hash: "given" });
+    t.after(() => spool.discard());
+    await spool.take(chunkOf(10));
+    await assert.rejects(spool.end(), /given one at its end/);
+    await spool.end("ab".repeat(32));
+    assert.equal(spool.sha256, "ab".repeat(32));
+  });
+});

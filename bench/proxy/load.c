@@ -6,7 +6,8 @@
  *
  * MESSAGES_PER_CALL 0: the calls last as long as the program. 1: unary calls, and a latency is that of the whole call;
  * otherwise it is that of a message. Prints "began" and "ended" at the ends of what is measured, so that others can
- * measure the same time, and then one line of JSON.
+ * measure the same time, and then one line of JSON. In between, every 20 ms, "at NANOSECONDS CALLS": how many have been
+ * measured. SIGTERM ends the time that is measured.
  */
 #include "wire.h"
 
@@ -22,6 +23,7 @@
 #define PREFIX_BYTES 5
 #define FAILURES_MAX 100
 #define DRAIN_MS 10000
+#define TELL_NS 20000000u
 /* Latencies are kept to one part in 128. */
 #define STEPS 128
 #define BUCKETS (STEPS * 58)
@@ -47,6 +49,12 @@ static enum { WARMING, MEASURING, DRAINING } phase = WARMING;
 static uint64_t buckets[BUCKETS];
 static uint64_t measured, failures;
 static size_t open_count;
+static volatile sig_atomic_t is_told_to_end;
+
+static void on_term(int number) {
+  (void)number;
+  is_told_to_end = 1;
+}
 
 static uint64_t now_ns(void) {
   struct timespec now;
@@ -173,14 +181,24 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, vo
   return 0;
 }
 
+static void tell(uint64_t now) {
+  static uint64_t told_at;
+  if (phase != MEASURING || now < told_at + TELL_NS) return;
+  told_at = now;
+  printf("at %llu %llu\n", (unsigned long long)now, (unsigned long long)measured);
+  fflush(stdout);
+}
+
 static void run_until(uint64_t deadline) {
   for (;;) {
     enum wire_state state = wire_flush(&wire);
     uint64_t now = now_ns();
     if (state == WIRE_BROKEN) break;
-    if (now >= deadline || (phase == DRAINING && open_count == 0)) return;
+    if (now >= deadline || (phase == DRAINING ? open_count == 0 : is_told_to_end)) return;
+    tell(now);
     struct pollfd poller = {.fd = wire.fd, .events = state == WIRE_FULL ? POLLIN | POLLOUT : POLLIN};
-    int ready = poll(&poller, 1, (int)((deadline - now) / 1000000) + 1);
+    uint64_t wait_ns = phase == MEASURING && deadline - now > TELL_NS ? TELL_NS : deadline - now;
+    int ready = poll(&poller, 1, (int)(wait_ns / 1000000) + 1);
     if (ready > 0 && (poller.revents & (POLLIN | POLLHUP | POLLERR)) && wire_read(&wire) == WIRE_BROKEN) break;
   }
   fprintf(stderr, "load: the connection was closed\n");
@@ -206,6 +224,7 @@ int main(int count, char **arguments) {
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGTERM, on_term);
   authority = arguments[3];
   path = arguments[4];
   message_bytes = strtoul(arguments[5], NULL, 10);

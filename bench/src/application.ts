@@ -12,10 +12,13 @@ export interface Application {
 }
 
 export function createApplication(state: () => object): Application {
-  const { BENCH_SDK, BENCH_PORT, BENCH_STATE_BYTES = "0" } = process.env;
+  const { BENCH_SDK, BENCH_PORT, BENCH_STATE_BYTES = "0", BENCH_STATE_FORM } = process.env;
   const accounts = accountsOf(Number(BENCH_STATE_BYTES));
+  const whole = () => ({ ...state(), accounts });
+  // Accounts are replaced and never changed, so that a list of those of now is a frozen view.
+  const view = () => linesOf(state(), [...accounts]);
   const participant =
-    BENCH_SDK === "participant" ? createParticipant({ state: () => ({ ...state(), accounts }) }) : undefined;
+    BENCH_SDK === "participant" ? createParticipant({ state: BENCH_STATE_FORM === "view" ? view : whole }) : undefined;
   const server = participant?.server(new grpc.Server()) ?? new grpc.Server();
   return {
     server,
@@ -35,6 +38,15 @@ export function createApplication(state: () => object): Application {
 }
 
 const accountBytes = 128;
+const accountsPerLine = 1_024;
+
+/** Written while calls go on: each line is made when the one before has gone out. */
+function* linesOf(head: object, accounts: readonly object[]): Generator<string> {
+  yield `${JSON.stringify(head)}\n`;
+  for (let at = 0; at < accounts.length; at += accountsPerLine) {
+    yield `${JSON.stringify(accounts.slice(at, at + accountsPerLine))}\n`;
+  }
+}
 
 /** State such as applications have it: small records that make about so many bytes of JSON together. */
 function accountsOf(stateBytes: number): object[] {

@@ -18,15 +18,32 @@ export const echoService = {
 /** The name under which the echo server is known to agents; only they can bring a call there. */
 export const echoAuthority = "echo.bench:9000";
 
+/**
+ * How an application with the SDK gives its state. `object`: for `JSON.stringify`, which writes all of it at the instant
+ * of the capture. `view`: an iterable over a frozen view, which is written afterwards.
+ */
+export const stateForms = ["object", "view"] as const;
+export type StateForm = (typeof stateForms)[number];
+
 /** What the load client is asked for. */
 export interface LoadRequest {
   /** `direct`: to the server's own port. `agents`: through the agent beside the client. */
   readonly route: "direct" | "agents";
   /** Calls open at any time. */
   readonly concurrency: number;
+  /** Ends earlier by `DELETE /`. */
   readonly durationMs: number;
   /** Default 100. */
   readonly messageBytes?: number;
+  /** Calls begin at this rate, however long earlier ones take, with at most `concurrency` open. Default: at once. */
+  readonly callsPerSecond?: number;
+}
+
+/** `GET /`: all calls since the program began. */
+export interface LoadCount {
+  readonly calls: number;
+  /** Of the program's own clock. */
+  readonly atMs: number;
 }
 
 /** What it saw. */

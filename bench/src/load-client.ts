@@ -1,14 +1,16 @@
 /**
  * A program of its own: keeps a number of calls open for a while and measures them. It is told what to do by
- * `POST /` on BENCH_CONTROL_PORT with a `LoadRequest`, and answers with a `LoadResult`.
+ * `POST /` on BENCH_CONTROL_PORT with a `LoadRequest`, and answers with a `LoadResult`; meanwhile it answers `GET /` with
+ * a `LoadCount`, and `DELETE /` ends the load.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import process from "node:process";
 import { json } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { createApplication } from "./application.ts";
-import { echoAuthority, echoService, type LoadRequest, type LoadResult } from "./contract.ts";
+import { echoAuthority, echoService, type LoadCount, type LoadRequest, type LoadResult } from "./contract.ts";
 
 interface EchoClient extends grpc.Client {
   call(request: Buffer, callback: (error: grpc.ServiceError | null, reply?: Buffer) => void): grpc.ClientUnaryCall;
@@ -44,20 +46,40 @@ function call(client: EchoClient, payload: Buffer): Promise<number> {
   });
 }
 
-async function load({ route, concurrency, durationMs, messageBytes = 100 }: LoadRequest): Promise<LoadResult> {
+/** Of the load that is going on. */
+let told: "goOn" | "end" = "goOn";
+const paceMs = 2;
+
+async function load(request: LoadRequest): Promise<LoadResult> {
+  const { route, concurrency, durationMs, messageBytes = 100, callsPerSecond } = request;
+  told = "goOn";
   const payload = Buffer.alloc(messageBytes, "x");
   const client = route === "direct" ? direct : byAgents;
   const latenciesUs: number[] = [];
   let failures = 0;
   const began = performance.now();
-  const worker = async () => {
-    while (performance.now() - began < durationMs) {
-      const latencyUs = await call(client, payload);
-      if (Number.isNaN(latencyUs)) failures += 1;
-      else latenciesUs.push(latencyUs);
-    }
+  const goesOn = () => told === "goOn" && performance.now() - began < durationMs;
+  const one = async () => {
+    const latencyUs = await call(client, payload);
+    if (Number.isNaN(latencyUs)) failures += 1;
+    else latenciesUs.push(latencyUs);
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  const worker = async () => {
+    while (goesOn()) await one();
+  };
+  const paced = async (perMs: number) => {
+    const open = new Set<Promise<void>>();
+    for (let due = 0; goesOn(); await sleep(paceMs)) {
+      for (; due < perMs * (performance.now() - began); due += 1) {
+        if (open.size >= concurrency) continue;
+        const begun: Promise<void> = one().finally(() => open.delete(begun));
+        open.add(begun);
+      }
+    }
+    await Promise.all(open);
+  };
+  if (callsPerSecond === undefined) await Promise.all(Array.from({ length: concurrency }, worker));
+  else await paced(callsPerSecond / 1_000);
   const elapsedMs = performance.now() - began;
   const sorted = Float64Array.from(latenciesUs).sort();
   const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
@@ -65,6 +87,15 @@ async function load({ route, concurrency, durationMs, messageBytes = 100 }: Load
 }
 
 const control = createServer((request: IncomingMessage, response) => {
+  if (request.method === "GET") {
+    response.end(JSON.stringify({ calls, atMs: performance.now() } satisfies LoadCount));
+    return;
+  }
+  if (request.method === "DELETE") {
+    told = "end";
+    response.end();
+    return;
+  }
   json(request)
     .then((body) => load(body as LoadRequest))
     .then(

@@ -1,7 +1,7 @@
 import type { LoadRequest, LoadResult } from "./contract.ts";
 import { cpuTimeUs } from "./cpu.ts";
 import { type Passed, passed, type Rig, type RigKind } from "./rig.ts";
-import { type SnapshotsTaken, takeEverySecond } from "./snapshots.ts";
+import { type SnapshotsTaken, takeSnapshots } from "./snapshots.ts";
 
 /** One of the ways that are compared. */
 export interface Arm {
@@ -36,7 +36,7 @@ export async function measure(
   durationMs: number,
 ): Promise<Measurement> {
   const ended = new AbortController();
-  const taking = arm.snapshots === "everySecond" ? takeEverySecond(rig.rest, ended.signal) : undefined;
+  const taking = arm.snapshots === "everySecond" ? takeSnapshots(rig.rest, ended.signal) : undefined;
   const before = await cpuTimes(rig);
   const result = await rig.load({ route: arm.route, concurrency, durationMs });
   const after = await cpuTimes(rig);

@@ -41,6 +41,15 @@ describe("the options of bench:proxy", () => {
     ]);
   });
 
+  it("are others for snapshots: pairs of stretches, of an opaque case and of one with the SDK", () => {
+    const { mode, cases, rounds, durationMs, thorough } = optionsOf("--snapshots");
+    assert.deepEqual(
+      { mode, cases: cases.map(({ name }) => name), rounds, durationMs, thorough },
+      { mode: "snapshots", cases: ["unary-100@16", "grpcjs-100@16"], rounds: 16, durationMs: 1_000, thorough: true },
+    );
+    assert.deepEqual(optionsOf("--snapshots", "--quick").thorough, false);
+  });
+
   it("say what is wrong", () => {
     const wrong: [string[], RegExp][] = [
       [["--cases", "unary-100@0"], /no case "unary-100@0"/],
@@ -51,7 +60,6 @@ describe("the options of bench:proxy", () => {
       [["--rounds", "1.5"], /--rounds must be/],
       [["--seconds", "31"], /--seconds must be/],
       [["--shape", "square"], /"square"; give one-core or two-cores/],
-      [["--snapshots", "--cases", "unary-100@1"], /grpcjs cases only/],
       [["--profile", "nginx"], /give agents/],
       [["-o", "xml"], /table or json/],
       [["--fast"], /fast/],

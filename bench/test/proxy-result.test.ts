@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { estimateOf, verdictOf } from "../src/proxy/interval.ts";
 import type { Measurement } from "../src/proxy/measure.ts";
 import type { WayName } from "../src/proxy/options.ts";
 import { ratiosOf } from "../src/proxy/ratios.ts";
@@ -55,6 +56,21 @@ describe("a result of bench:proxy", () => {
       "| ---- | --: |",
       "| a    | 1.5 |",
     ]);
+  });
+
+  it("tells a ratio from noise, and does not let a few disturbed pairs decide", () => {
+    // Of the 55 means of two, from the 8th smallest to the 8th largest.
+    const ratios = [0.99, 1.01, 0.98, 1.02, 1, 0.995, 1.005, 0.985, 1.015, 1];
+    const { ratio, from, to } = estimateOf(ratios);
+    assert.ok(Math.abs(ratio - 1) < 1e-3 && from > 0.985 && from < 0.995 && to > 1.005 && to < 1.015);
+    const disturbed = estimateOf([...ratios.slice(0, 9), 0.3]);
+    // Their mean is 0.93.
+    assert.ok(Math.abs(disturbed.ratio - 1) < 0.01, String(disturbed.ratio));
+    assert.equal(verdictOf(estimateOf(ratios), 0.98), "met");
+    assert.equal(verdictOf(estimateOf(ratios), 1.02), "missed");
+    assert.equal(verdictOf(estimateOf(ratios), 1), "open");
+    assert.equal(verdictOf(estimateOf([1.1, 1.1, 1.1]), 0.98), "open");
+    assert.deepEqual(estimateOf([0.9]), { pairs: 1, ratio: 0.9, from: 0.9, to: 0.9 });
   });
 
   it("takes the place of the last one and leaves the rest of the page alone", () => {

@@ -86,15 +86,35 @@ describe("bench:proxy", () => {
     await rm(folder, { recursive: true });
   });
 
-  it("measures what exact snapshots cost", async () => {
-    const args = ["--quick", "--seconds", "1.2", "--source", "-o", "json", "--snapshots", "--cases", "grpcjs-100@4"];
+  it("measures what snapshots cost, and how long they hold traffic", async () => {
+    const args = [
+      "--quick",
+      "--seconds",
+      "1.2",
+      "--source",
+      "-o",
+      "json",
+      "--snapshots",
+      "--cases",
+      "unary-100@4,grpcjs-100@4",
+    ];
     const { code, stdout, stderr } = await run(args);
     assert.equal(code, 0, stderr);
-    const [row] = (JSON.parse(stdout) as SnapshotReport).snapshotRows;
-    assert.ok(row !== undefined && row.snapshots > 0, stdout);
-    assert.deepEqual([row.exact, row.failed, row.failures], [row.snapshots, 0, 0]);
-    assert.equal(row.pauses, 2 * row.snapshots);
-    assert.ok(row.throughputRatio > 0 && row.pauseP99Us >= row.pauseP50Us && row.pauseP50Us > 0, JSON.stringify(row));
+    const rows = (JSON.parse(stdout) as SnapshotReport).snapshotRows;
+    assert.deepEqual(
+      rows.map(({ captured, pauses }) => [captured, ...pauses.map(({ load }) => load)].join(" ")),
+      ["opaque idle full", "object idle half full", "view idle half full"],
+    );
+    for (const { captured, throughput, cpu, costMs, failures, pauses } of rows) {
+      assert.equal(failures, 0);
+      assert.ok(costMs > 0, stdout);
+      for (const { ratio, from, to } of [throughput, cpu]) assert.ok(from > 0 && from <= ratio && ratio <= to, stdout);
+      for (const row of pauses) {
+        assert.ok(row.snapshots > 0 && row.p99Us >= row.p50Us && row.p50Us > 0, JSON.stringify(row));
+        assert.deepEqual([row.failed, row.pauses], [0, 2 * row.snapshots]);
+        if (captured !== "opaque") assert.equal(row.exact, row.snapshots);
+      }
+    }
   });
 
   it("says which programs are missing, and how to get them", async () => {

@@ -9,7 +9,7 @@ import { compileNative } from "./native.ts";
 import type { ProxyOptions } from "./options.ts";
 import { type ProxyReport, reportOf } from "./report.ts";
 import { type SnapshotReport, snapshotReportOf } from "./snapshot-report.ts";
-import { compareSnapshots } from "./snapshots.ts";
+import { measureSnapshots } from "./snapshots.ts";
 import { findTools } from "./tools.ts";
 import { Workshop } from "./workshop.ts";
 
@@ -46,7 +46,7 @@ export async function runProxyBench(
     const native = isWithC ? await compileNative(workshop.folder, path) : undefined;
     const request = { options, code, native, profileFolder };
     if (options.mode === "snapshots") {
-      return snapshotReportOf(circumstances, await compareSnapshots(workshop, request, progress));
+      return snapshotReportOf(circumstances, await measureSnapshots(workshop, request, progress));
     }
     return reportOf(circumstances, await compareWays(workshop, request, progress));
   } finally {

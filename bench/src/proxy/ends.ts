@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { reservePort } from "@cutline/e2e";
+import type { StateForm } from "../contract.ts";
 import { sourceCondition } from "./agent-code.ts";
 import type { NativePrograms } from "./native.ts";
 import type { Program } from "./program.ts";
@@ -26,10 +27,11 @@ export interface SdkSettings {
   readonly sdk: "none" | "participant";
   /** About that much JSON, in records. */
   readonly stateBytes: number;
+  readonly stateForm: StateForm;
 }
 
-function sdkEnvironment({ sdk, stateBytes }: SdkSettings): Record<string, string> {
-  return { BENCH_SDK: sdk, BENCH_STATE_BYTES: String(stateBytes) };
+function sdkEnvironment({ sdk, stateBytes, stateForm }: SdkSettings): Record<string, string> {
+  return { BENCH_SDK: sdk, BENCH_STATE_BYTES: String(stateBytes), BENCH_STATE_FORM: stateForm };
 }
 
 export async function startGrpcJsEcho(workshop: Workshop, settings: SdkSettings): Promise<Echo> {

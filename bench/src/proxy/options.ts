@@ -15,6 +15,8 @@ export interface ProxyOptions {
   readonly durationMs: number;
   /** Before each measurement, with the same load. */
   readonly warmUpMs: number;
+  /** Snapshots: with a warm-up, and pauses in numbers. */
+  readonly thorough: boolean;
   readonly shape: Shape;
   /** Mutual TLS between the two hops. */
   readonly hops: "plain" | "tls";
@@ -34,6 +36,7 @@ export type ParsedProxyOptions =
   | { readonly outcome: "invalid"; readonly message: string };
 
 const namesPerLine = 5;
+const snapshotCases = "unary-100@16,grpcjs-100@16";
 
 export const proxyUsage = `usage: npm run bench:proxy -- [options]
 
@@ -42,13 +45,14 @@ Measures calls directly and through a pair of haproxy, of nginx and of agents, i
   --cases LIST      KIND-SIZE@UNDERWAY, or the beginning of default ones (default: all of these)
 ${listed(defaultCases.map(({ name }) => name))}
   --only LIST       of ${wayNames.join(",")} (default: all)
-  --rounds N        1 to 50 (default 5; with --snapshots 6)
-  --seconds S       of one measurement, 0.2 to 30 (default 2; with --snapshots 5)
+  --rounds N        1 to 50 (default 5; with --snapshots 16)
+  --seconds S       of one measurement, 0.2 to 30 (default 2; with --snapshots 1)
   --quick           one round of 0.5 s (with --snapshots 2 s), unless told otherwise: noisy
   --shape SHAPE     one-core or two-cores (default one-core: all programs on one)
   --tls             mutual TLS between the hops
-  --snapshots       agents only, with the SDK and 1 MiB of state at both ends (grpcjs cases): a snapshot every second
-                    against none
+  --snapshots       agents only: a round is a stretch with a snapshot every second and one without, under a load that
+                    goes on (default cases: ${snapshotCases}); grpcjs cases have the SDK and
+                    1 MiB of state at both ends, the others are opaque
   --source          agents from TypeScript as it is; default: compiled first, as they are deployed
   --profile agents  both agents write a CPU profile; the folder is told
   --save            writes the result into docs/performance.md
@@ -71,9 +75,9 @@ export function parseProxyOptions(args: readonly string[]): ParsedProxyOptions {
   if (values.help === true) return { outcome: "help" };
   const isQuick = values.quick === true;
   const mode = values.snapshots === true ? "snapshots" : "proxies";
-  const rounds = number(values.rounds, isQuick ? 1 : mode === "snapshots" ? 6 : 5, 1, 50);
+  const rounds = number(values.rounds, isQuick ? 1 : mode === "snapshots" ? 16 : 5, 1, 50);
   if (rounds === undefined || !Number.isInteger(rounds)) return invalid("--rounds must be a whole number from 1 to 50");
-  const seconds = number(values.seconds, mode === "snapshots" ? (isQuick ? 2 : 5) : isQuick ? 0.5 : 2, 0.2, 30);
+  const seconds = number(values.seconds, mode === "snapshots" ? (isQuick ? 2 : 1) : isQuick ? 0.5 : 2, 0.2, 30);
   if (seconds === undefined) return invalid("--seconds must be a number from 0.2 to 30");
   const { shape = "one-core", output = "table", profile = "none" } = values;
   if (shape !== "one-core" && shape !== "two-cores")
@@ -81,12 +85,9 @@ export function parseProxyOptions(args: readonly string[]): ParsedProxyOptions {
   if (output !== "table" && output !== "json") return invalid(`--output is "${output}"; give table or json`);
   if (profile !== "none" && profile !== "agents") return invalid(`--profile is "${profile}"; give agents`);
   const cases = parseCases(
-    values.cases ?? (mode === "snapshots" ? "grpcjs" : defaultCases.map(({ name }) => name).join()),
+    values.cases ?? (mode === "snapshots" ? snapshotCases : defaultCases.map(({ name }) => name).join()),
   );
   if ("wrong" in cases) return invalid(`--cases: there is no case "${cases.wrong}"; give KIND-SIZE@UNDERWAY`);
-  if (mode === "snapshots" && cases.some(({ kind }) => kind !== "grpcjs")) {
-    return invalid("--snapshots has grpcjs cases only: what is captured exactly is linked with the SDK");
-  }
   const only = (values.only ?? wayNames.join()).split(",");
   const unknown = only.find((name) => !wayNames.some((one) => one === name));
   if (unknown !== undefined) return invalid(`--only: there is no way "${unknown}"; give some of ${wayNames.join(",")}`);
@@ -98,6 +99,7 @@ export function parseProxyOptions(args: readonly string[]): ParsedProxyOptions {
       rounds,
       durationMs: seconds * 1_000,
       warmUpMs: isQuick ? 200 : 500,
+      thorough: !isQuick,
       shape,
       hops: values.tls === true ? "tls" : "plain",
       mode,

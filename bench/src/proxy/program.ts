@@ -87,6 +87,11 @@ export class Program {
     clearTimeout(killer);
   }
 
+  /** SIGTERM; `ended` tells when it has. */
+  terminate(): void {
+    this.#child.kill("SIGTERM");
+  }
+
   kill(): void {
     this.#child.kill("SIGKILL");
   }

@@ -30,7 +30,7 @@ const tools: readonly Tool[] = [
   {
     name: "h2load",
     command: ["h2load", "--version"],
-    isNeeded: ({ cases }) => cases.some(({ kind }) => kind === "unary"),
+    isNeeded: ({ mode, cases }) => mode === "proxies" && cases.some(({ kind }) => kind === "unary"),
   },
   { name: "gcc", command: ["gcc", "--version"], isNeeded: isWithC },
   { name: "openssl", command: ["openssl", "version"], isNeeded: ({ hops }) => hops === "tls" },

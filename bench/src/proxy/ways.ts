@@ -31,7 +31,7 @@ export interface WaysRequest {
   readonly profileFolder: string | undefined;
 }
 
-const noSdk = { sdk: "none", stateBytes: 0 } as const;
+const noSdk = { sdk: "none", stateBytes: 0, stateForm: "object" } as const;
 
 /** Starts all ways for all kinds of ends that the cases have. */
 export async function startWays(workshop: Workshop, request: WaysRequest): Promise<Way[]> {

@@ -5,7 +5,7 @@ import { cpuTimeNowUs } from "./cost.ts";
 import type { LastingLoad } from "./lasting-load.ts";
 
 /** A stretch of a load that goes on. */
-export interface Stretch {
+interface Stretch {
   readonly callsPerSecond: number;
   /** Processor time of load, hops and echo, for a call. */
   readonly cpuUs: number;

@@ -145,12 +145,10 @@ describe("limits of a link", () => {
     const caller = await startProcess({ id: "bank/caller", applicationPort: 0, meshLimits: { pingIntervalMs: 20 } });
     caller.dataPlane.mesh.setDirectory(directoryOf([caller, raw]));
     const link = caller.dataPlane.mesh.linkTo(raw.id);
-    await until(
-      "it has been dialled again",
-      () => raw.frames.filter(({ type }) => type === FrameType.hello).length >= 2,
-    );
+    // The last bytes of a connection that is given up may never be read, so a ping of a later one will do.
+    const count = (kind: number) => raw.frames.filter(({ type }) => type === kind).length;
+    await until("it has been dialled again", () => count(FrameType.hello) >= 2 && count(FrameType.ping) >= 1);
     assert.equal(link?.dead, false);
-    assert.ok(raw.frames.some(({ type }) => type === FrameType.ping));
     await caller.stop();
     await raw.close();
   });

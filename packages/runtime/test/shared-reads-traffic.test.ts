@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { connectShared, isShared, receive } from "../src/index.ts";
-import { poisonReleasedMemory } from "../src/testing.ts";
+import { poisonReleasedMemory } from "../src/testing/index.ts";
 
 poisonReleasedMemory();
 

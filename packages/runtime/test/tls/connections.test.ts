@@ -5,12 +5,13 @@ import { type AddressInfo, connect as connectPlain, createServer, type Socket } 
 import { after, describe, it } from "node:test";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { Issuer } from "@cutline/certificates";
+import { authority, filesOf, hourMs, mesh, peer, processNamed, rewrite } from "../../src/testing/index.ts";
 import { type Accepted, Acceptor } from "../../src/tls/accept.ts";
 import type { TlsCredentials } from "../../src/tls/credentials.ts";
 import { secure } from "../../src/tls/dial.ts";
 import type { TlsProblem } from "../../src/tls/errors.ts";
 import { checkName } from "../../src/tls/verify.ts";
-import { authority, credentialsOf, filesOf, hourMs, mesh, peer, processNamed, rewrite } from "./mesh.ts";
+import { credentialsOf } from "./credentials-of.ts";
 
 const a = processNamed("bank/a");
 const b = processNamed("bank/b");

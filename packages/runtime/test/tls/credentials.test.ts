@@ -4,20 +4,10 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createMetrics, openCredentials, type TlsError } from "../../src/index.ts";
+import { authority, filesOf, hourMs, mesh, peer, processNamed, rewrite } from "../../src/testing/index.ts";
 import { expiryWarnings } from "../../src/tls/expiry.ts";
 import type { TlsFiles } from "../../src/tls/material.ts";
-import {
-  authority,
-  credentialsOf,
-  filesOf,
-  hourMs,
-  type LogLine,
-  listLogger,
-  mesh,
-  peer,
-  processNamed,
-  rewrite,
-} from "./mesh.ts";
+import { credentialsOf, type LogLine, listLogger } from "./credentials-of.ts";
 
 const self = processNamed("bank/a");
 

@@ -137,6 +137,16 @@ test("a call that fails says how", { timeout }, async (t) => {
   }
 });
 
+/** Whether three answers to PING, each of them behind everything that was sent before, bring no room for more. */
+async function standsStill(stream: ServerHttp2Stream): Promise<boolean> {
+  const pinged = () => new Promise<void>((resolve) => void stream.session?.ping(() => resolve()));
+  for (let round = 0; round < 3; round += 1) {
+    await pinged();
+    if (!stream.writableNeedDrain) return false;
+  }
+  return true;
+}
+
 test("an application that is not read waits", { timeout }, async (t) => {
   const state = chunk(Buffer.alloc(256 * 1_024));
   const count = 64;
@@ -147,8 +157,9 @@ test("an application that is not read waits", { timeout }, async (t) => {
     stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     for (let index = 0; index < count; index += 1) {
       if (!stream.write(state)) {
-        if (taken > 16) setTimeout(full.resolve, 300);
-        await once(stream, "drain");
+        const drained = once(stream, "drain");
+        if (await standsStill(stream)) full.resolve();
+        await drained;
       }
       taken += 1;
     }

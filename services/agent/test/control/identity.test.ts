@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { silentLogger, TlsCredentials } from "@cutline/runtime";
-import { authority, certificateOf, mesh } from "../tls/certificates.ts";
+import { authority, certificateOf, mesh } from "@cutline/runtime/testing";
 import { type Asked, identityOf, issued, TestIssuer } from "./support/issuer.ts";
 
 const never = new AbortController().signal;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Issuer } from "@cutline/certificates";
+import { authority, certificateOf, expired, identity, mesh } from "@cutline/runtime/testing";
 import { ServerCredentials } from "@grpc/grpc-js";
-import { authority, certificateOf, expired, identity, mesh } from "../tls/certificates.ts";
 import { header, self, type TestAgent, testAgent, until } from "./support/agent.ts";
 
 /** gRPC's own server side: the agent's checks must not depend on who wrote the server. */

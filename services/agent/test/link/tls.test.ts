@@ -5,11 +5,11 @@ import { after, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { methods, startGrpcServer, until } from "@cutline/h2/testing";
 import { LinkRefusal } from "@cutline/proto/link";
+import { agoMs, authority, certificateOf, expired, type Identity, identity, mesh } from "@cutline/runtime/testing";
 import * as grpc from "@grpc/grpc-js";
 import { encodeFrameHeader, FrameDecoder, FrameType } from "../../src/dataplane/link/codec.ts";
 import { authorityOf, dialThrough, introduce, startProcess, type TestProcess } from "../dataplane/processes.ts";
 import { startTcpProxy, type TcpProxy } from "../dataplane/tcp-proxy.ts";
-import { agoMs, authority, certificateOf, expired, type Identity, identity, mesh } from "../tls/certificates.ts";
 import { helloTo } from "./raw-agent.ts";
 
 const timeout = 30_000;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { connect } from "node:tls";
 import { until } from "@cutline/h2/testing";
-import { authority, certificateOf, identity } from "../tls/certificates.ts";
+import { authority, certificateOf, identity } from "@cutline/runtime/testing";
 import { startAgent } from "./agent.ts";
 
 describe("the metrics of an agent with mutual TLS", () => {

@@ -5,10 +5,10 @@ import { afterEach, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { ControlClient } from "@cutline/proto/control";
 import { sendRefusal } from "@cutline/runtime";
+import { authority, certificateOf, expired, type Identity, identity, mesh } from "@cutline/runtime/testing";
 import { ChannelCredentials, credentials as grpcCredentials, type ServiceError, status } from "@grpc/grpc-js";
 import { FakeAgent } from "../support/fake-agent.ts";
 import { World } from "../support/world.ts";
-import { authority, certificateOf, expired, type Identity, identity, mesh } from "./certificates.ts";
 
 const worlds: World[] = [];
 const agents: FakeAgent[] = [];

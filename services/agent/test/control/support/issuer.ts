@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { type IssueOptions, type Issuer, readRequest, signCertificate } from "@cutline/certificates";
+import { certificateOf, mesh } from "@cutline/runtime/testing";
 import { AgentIdentity, type AgentIdentityOptions } from "../../../src/control/identity.ts";
 import { listLogger } from "../../dataplane/processes.ts";
-import { certificateOf, mesh } from "../../tls/certificates.ts";
 
 export interface Asked {
   readonly token: string;

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { loadConfig, silentLogger } from "@cutline/runtime";
+import { certificateOf } from "@cutline/runtime/testing";
 import { coordinatorConfig } from "../../../src/config.ts";
 import { FileCertificate } from "../../../src/kubernetes/identity/file-certificate.ts";
 import { openIdentity } from "../../../src/kubernetes/identity/open.ts";
 import { type LogLine, recorder } from "../../support/recorder.ts";
-import { certificateOf } from "../../tls/certificates.ts";
 
 async function folderOf(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "cutline-webhook-"));

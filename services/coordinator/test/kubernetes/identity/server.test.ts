@@ -4,11 +4,11 @@ import { request as httpsRequest, type RequestOptions } from "node:https";
 import { after, before, describe, it } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { silentLogger } from "@cutline/runtime";
+import { certificateOf, identity, mesh } from "@cutline/runtime/testing";
 import type { IssuanceOutcome, IssuanceRequest } from "../../../src/kubernetes/identity/issuance.ts";
 import { defaultIdentityLimits } from "../../../src/kubernetes/identity/limits.ts";
 import { IdentityServer } from "../../../src/kubernetes/identity/server.ts";
 import { sendSlowly, slowBeginnings } from "../../support/slow-sender.ts";
-import { certificateOf, identity, mesh } from "../../tls/certificates.ts";
 
 const own = await identity("coordinator");
 

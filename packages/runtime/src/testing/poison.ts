@@ -1,4 +1,4 @@
-import { releasedMemory } from "./released-memory.ts";
+import { releasedMemory } from "../released-memory.ts";
 
 /** What stands in memory that was released. No text, no length of a frame that is allowed, no gRPC flag. */
 export const poisonByte = 0xdb;

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { type IssueOptions, type Issuer, issueCertificate } from "@cutline/certificates";
-import type { LogFields, Logger } from "../../src/index.ts";
-import { TlsCredentials, type TlsCredentialsOptions } from "../../src/tls/credentials.ts";
-import { identityUri, type MeshName } from "../../src/tls/identity.ts";
-import type { TlsFiles } from "../../src/tls/material.ts";
+import { silentLogger } from "../logger.ts";
+import { TlsCredentials } from "../tls/credentials.ts";
+import { identityUri, type MeshName } from "../tls/identity.ts";
+import type { TlsFiles } from "../tls/material.ts";
 
 export const hourMs = 3_600_000;
 
@@ -22,6 +22,7 @@ export function authority(trustDomain = "cutline", changes: Partial<IssueOptions
   });
 }
 
+/** The authority of all certificates that name no other one. */
 export const mesh = authority();
 
 export function peer(name: MeshName, changes: Partial<IssueOptions> = {}): Issuer {
@@ -37,6 +38,14 @@ export function peer(name: MeshName, changes: Partial<IssueOptions> = {}): Issue
 }
 
 export const processNamed = (processId: string): MeshName => ({ kind: "process", processId });
+
+/** `coordinator`, or a process by its id. */
+const meshName = (name: string): MeshName => (name === "coordinator" ? { kind: "coordinator" } : processNamed(name));
+
+/** Of the coordinator (`coordinator`), or of a process by its id. */
+export function certificateOf(name: string, changes: Partial<IssueOptions> = {}): Issuer {
+  return peer(meshName(name), changes);
+}
 
 /** Three files in a folder of their own, removed after all tests. */
 export async function filesOf(issued: Issuer, authorities: readonly Issuer[] = [mesh]): Promise<TlsFiles> {
@@ -57,32 +66,35 @@ export async function rewrite(files: TlsFiles, issued: Issuer, authorities: read
   await writeFile(files.authoritiesFile, authorities.map(({ certificate }) => certificate).join(""));
 }
 
-export interface LogLine {
-  readonly level: string;
-  readonly fields: LogFields;
-  readonly message: string;
+export interface Identity {
+  readonly credentials: TlsCredentials;
+  /** Writes other files, which the credentials look at at once. */
+  replace(issued: Issuer, authorities?: readonly Issuer[]): Promise<void>;
 }
 
-export function listLogger(lines: LogLine[]): Logger {
-  const at = (level: string) => (fields: LogFields, message: string) => void lines.push({ level, fields, message });
-  const logger: Logger = {
-    trace: at("trace"),
-    debug: at("debug"),
-    info: at("info"),
-    warn: at("warn"),
-    error: at("error"),
-    child: () => logger,
+/** Credentials of `name` with files of their own. `agoMs`: they were checked so long ago. */
+export async function identity(
+  name: string,
+  issued: Issuer = certificateOf(name),
+  { authorities = [mesh], agoMs = 0 }: { readonly authorities?: readonly Issuer[]; readonly agoMs?: number } = {},
+): Promise<Identity> {
+  const files = await filesOf(issued, authorities);
+  const credentials = await TlsCredentials.open({
+    files,
+    self: meshName(name),
+    reloadIntervalMs: 60_000,
+    nowMs: () => Date.now() - agoMs,
+    logger: silentLogger,
+  });
+  return {
+    credentials,
+    async replace(next, trusted = [mesh]) {
+      await rewrite(files, next, trusted);
+      await credentials.look();
+    },
   };
-  return logger;
 }
 
-export async function credentialsOf(
-  self: MeshName,
-  files: TlsFiles,
-  changes: Partial<TlsCredentialsOptions> = {},
-): Promise<TlsCredentials> {
-  const options = { files, self, reloadIntervalMs: 20, nowMs: Date.now, logger: listLogger([]), ...changes };
-  const credentials = await TlsCredentials.open(options);
-  after(() => credentials.stop());
-  return credentials;
-}
+/** Expired by now; to be loaded as {@link agoMs} ago. */
+export const expired = { fromMs: Date.now() - 9 * hourMs, untilMs: Date.now() - hourMs };
+export const agoMs = 5 * hourMs;

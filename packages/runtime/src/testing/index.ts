@@ -1,0 +1,2 @@
+export * from "./mesh.ts";
+export * from "./poison.ts";

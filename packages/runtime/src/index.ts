@@ -13,6 +13,7 @@ export {
   renderConfigProblems,
   renderConfigTable,
 } from "./config.ts";
+export { shareConnections } from "./connection-share.ts";
 export { CutlineError, type CutlineErrorOptions, describeError, type Reason, reasonOf } from "./errors.ts";
 export { IdTable } from "./id-table.ts";
 export { createLifecycle, type Lifecycle, type Part, type StopOutcome } from "./lifecycle.ts";

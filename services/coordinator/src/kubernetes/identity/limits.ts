@@ -18,6 +18,8 @@ export interface IdentityLimits {
   readonly requestTimeoutMs: number;
   /** Connections at a time. Default 256. */
   readonly connectionsMax: number;
+  /** Connections of one address at a time; a pod needs one. Default 64. */
+  readonly connectionsPerAddressMax: number;
   /** Questions to the API server at a time; one more is told to come back. Default 16. */
   readonly reviewsMax: number;
   /** Certificates that one pod gets within `windowMs`. Default 10. */
@@ -38,6 +40,7 @@ export const defaultIdentityLimits: IdentityLimits = {
   requestBytesMax: 32 * 1024,
   requestTimeoutMs: 10_000,
   connectionsMax: 256,
+  connectionsPerAddressMax: 64,
   reviewsMax: 16,
   perPodMax: 10,
   windowMs: 600_000,

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import { addressOf, CutlineError, type Logger, type TlsCredentials } from "@cutline/runtime";
+import { addressOf, CutlineError, type Logger, shareConnections, type TlsCredentials } from "@cutline/runtime";
 import type { Issuance, IssuanceRefusalCode } from "./issuance.ts";
 import type { IdentityLimits } from "./limits.ts";
 
@@ -68,7 +68,7 @@ export class IdentityServer {
         });
       },
     );
-    this.#server.maxConnections = limits.connectionsMax;
+    shareConnections(this.#server, limits);
     this.#server.on("tlsClientError", (error, socket) => {
       logger.debug({ error, address: addressOf(socket) }, "no TLS with one who asks for a certificate");
       socket.destroy();

@@ -1,8 +1,9 @@
 import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { type InjectionPolicy, inject, type Json, type Outcome } from "@cutline/injection";
-import { CutlineError, type Logger, type Metrics, reasonOf } from "@cutline/runtime";
+import { CutlineError, type Logger, type Metrics, reasonOf, shareConnections } from "@cutline/runtime";
 import Fastify, { type FastifyInstance } from "fastify";
+import { BodyBudget } from "./body-budget.ts";
 import type { ServingCertificate } from "./certificate.ts";
 import type { WebhookLimits } from "./limits.ts";
 import { declareWebhookMetrics, type WebhookMetrics } from "./metrics.ts";
@@ -27,6 +28,7 @@ export class WebhookServer {
   readonly #options: WebhookOptions;
   readonly #app: FastifyInstance<Server>;
   readonly #metrics: WebhookMetrics;
+  readonly #bodies: BodyBudget;
   #endReload: (() => void) | undefined;
 
   constructor(options: WebhookOptions) {
@@ -49,7 +51,8 @@ export class WebhookServer {
       forceCloseConnections: "idle",
       return503OnClosing: false,
     });
-    this.#app.server.maxConnections = limits.connectionsMax;
+    shareConnections(this.#app.server, limits);
+    this.#bodies = new BodyBudget(limits.bodyBytesMax, limits.bodiesBytesMax);
     this.#route();
   }
 
@@ -80,8 +83,15 @@ export class WebhookServer {
   }
 
   #route(): void {
-    const { logger } = this.#options;
+    const { logger, limits } = this.#options;
     this.#app.get("/livez", async () => ({ outcome: "live" }));
+    this.#app.addHook("onRequest", async (request, reply) => {
+      if (request.method !== "POST" || this.#bodies.admit(request, reply)) return;
+      this.#metrics.reviewed("failed", "TooManyReviews");
+      const message = `reviews of ${limits.bodiesBytesMax} bytes are under way; ask again`;
+      // Its body is not read, so nothing can follow it.
+      return await reply.code(503).header("connection", "close").send({ code: "TooManyReviews", message });
+    });
     this.#app.post("/inject", async ({ body }, reply) => {
       const read = readReview(body as Json);
       if (read.outcome === "invalid") {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { connect, type TLSSocket } from "node:tls";
 import { sendSlowly, slowBeginnings } from "../../support/slow-sender.ts";
 import { type Answered, ask, type Hook, type HookOptions, openHook, policy } from "./hook.ts";
 
@@ -39,6 +42,20 @@ const responseOf = ({ status, body }: Answered) => {
   assert.equal(status, 200, body);
   return JSON.parse(body).response;
 };
+
+/** A review that has begun to come. */
+async function begin({ url, certificate }: Hook, length: string): Promise<TLSSocket> {
+  const socket = connect({ port: Number(new URL(url).port), servername: "localhost", ca: certificate.authority });
+  socket.on("error", () => undefined);
+  await once(socket, "secureConnect");
+  socket.write(`POST /inject HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${length}\r\n\r\n`);
+  return socket;
+}
+
+/** Asks until it holds; a test that waits in vain ends by its own limit. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await setImmediate();
+}
 
 describe("the webhook", () => {
   it("answers with a patch, and says what it did for the audit", async () => {
@@ -148,6 +165,19 @@ describe("the webhook", () => {
       await sendSlowly(Number(new URL(hook.url).port), "/inject", text);
     });
   }
+
+  it("reads no more bodies at a time than it may hold, and goes on when they are through", {
+    timeout: 20_000,
+  }, async () => {
+    const hook = await open({ limits: { bodyBytesMax: 4_096, bodiesBytesMax: 8_192 } });
+    const asked = async () => (await ask(hook, "/inject", review(pod))).status;
+    const slow = await Promise.all([begin(hook, "content-length: 4096"), begin(hook, "transfer-encoding: chunked")]);
+    await until(async () => (await asked()) === 503);
+    assert.match(await hook.metrics.render(), /reviews_total\{outcome="failed",code="TooManyReviews"\} [1-9]/);
+    assert.equal((await ask(hook, "/livez")).status, 200);
+    for (const socket of slow) socket.destroy();
+    await until(async () => (await asked()) === 200);
+  });
 
   it("logs no more of a name than a name can have", async () => {
     const hook = await open();

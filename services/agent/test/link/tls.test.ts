@@ -144,7 +144,7 @@ describe("a peer with the wrong certificate", () => {
       "of a foreign authority",
       (name) => identity(name, certificateOf(name, { issuer: foreign }), { authorities: [foreign, mesh] }),
       "Certificate_?Foreign",
-      /issued by CN=authority, which is not among the authorities/,
+      /issued by CN=authority of cutline, which is not among the authorities/,
     ],
     [
       "of another process",

@@ -30,7 +30,7 @@ nftables: ## See that nft and iptables are there; install them where that is pos
 	@scripts/ensure-nftables.sh
 
 .PHONY: bench-proxy
-bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy and nginx, and write docs/performance.md
+bench-proxy: install proxies ## Measure a pair of agents beside pairs of haproxy and nginx, and write one block of docs/performance.md
 	npm run --silent bench:proxy -- --save
 
 .PHONY: kubectl
@@ -110,7 +110,7 @@ model: ## Check the models of the cut and of the link's resume with spin, every 
 	@scripts/model.sh
 
 .PHONY: docs-metrics
-docs-metrics: install ## Write the reference of metrics from what an agent declares
+docs-metrics: install ## Write the reference of metrics of agents and coordinators
 	npm run docs:metrics
 
 .PHONY: soak-agent

@@ -9,9 +9,10 @@ const path = fileURLToPath(new URL("../docs/reference/configuration.md", import.
 
 const text = `# Configuration
 
-Every program is configured by environment variables, and by nothing else. A value that cannot be is refused at the
-start, with the variable and what it may be; an unknown \`CUTLINE_\` variable is warned of. This page is generated
-from the programs' own tables (\`make docs-config\`).
+The coordinator, the agent and \`cutline-redirect\` are configured by environment variables, and by nothing else; the
+command line has [options](cli.md). A value that cannot be is refused at the start, with the variable and what it may
+be; an unknown \`CUTLINE_\` variable is warned of. This page is generated from the programs' own tables (\`make
+docs-config\`).
 
 ## Coordinator
 

@@ -87,7 +87,7 @@ export const coordinatorConfig = defineConfig({
   }),
   timeoutMsDefault: integer("CUTLINE_SNAPSHOT_TIMEOUT_MS", {
     default: driver.timeoutMsDefault,
-    min: 100,
+    min: 1_000,
     max: driver.timeoutMsMax,
     unit: "ms",
     doc: "How long a snapshot may take when its request does not say.",
@@ -217,7 +217,7 @@ export const coordinatorConfig = defineConfig({
   }),
   identityAudience: text("CUTLINE_IDENTITY_AUDIENCE", {
     default: "cutline",
-    doc: "For whom the tokens of pods must be meant.",
+    doc: "For whom the tokens of pods must be meant. Injected agents have tokens for cutline, whatever is set here.",
   }),
   identityTrustDomain: text("CUTLINE_IDENTITY_TRUST_DOMAIN", {
     default: "cutline",

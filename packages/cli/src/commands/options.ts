@@ -4,12 +4,12 @@ const phases = ["Pending", "Cutting", "Collecting", "Verifying", "Completed", "F
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** `500ms`, `30s`, `2m`, `1h`. */
+/** `30s`, `2m`, `1h`; the coordinator takes 1 s to 1 h. */
 export function parseDurationMs(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   const ms = Math.round(Number(match?.[1]) * (unitMs[match?.[2] ?? ""] ?? Number.NaN));
   if (!Number.isSafeInteger(ms) || ms <= 0) {
-    throw new InvalidArgumentError("A duration is a number and a unit: 500ms, 30s, 2m or 1h.");
+    throw new InvalidArgumentError("A duration is a number and a unit: 30s, 2m or 1h.");
   }
   return ms;
 }

@@ -152,7 +152,8 @@ const coordinatorRows = ofCoordinator.map(
 const text = `# Metrics
 
 What agents and coordinators serve at \`/metrics\`, in the Prometheus text format. This page is generated (\`make
-docs-metrics\`). Beside what is listed there is what Node.js tells of itself (\`process_*\`, \`nodejs_*\`), and
+docs-metrics\`). Beside what is listed there is what Node.js tells of itself (\`process_*\`, \`nodejs_*\`; the event loop is
+looked at every 100 ms, so that percentiles of \`nodejs_eventloop_lag\` are 0.1 s where nothing waits), and
 \`cutline_metric_label_overflows_total\` (\`metric\`): samples that were counted as \`other\`, because their metric holds
 as many combinations of labels as it may.
 

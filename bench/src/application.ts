@@ -2,6 +2,7 @@
 import process from "node:process";
 import { createParticipant, type Participant } from "@cutline/participant";
 import * as grpc from "@grpc/grpc-js";
+import type { StateForm } from "./contract.ts";
 
 export interface Application {
   readonly server: grpc.Server;
@@ -12,13 +13,19 @@ export interface Application {
 }
 
 export function createApplication(state: () => object): Application {
-  const { BENCH_SDK, BENCH_PORT, BENCH_STATE_BYTES = "0", BENCH_STATE_FORM } = process.env;
+  const { BENCH_SDK, BENCH_PORT, BENCH_STATE_BYTES = "0", BENCH_STATE_FORM = "object" } = process.env;
   const accounts = accountsOf(Number(BENCH_STATE_BYTES));
   const whole = () => ({ ...state(), accounts });
+  const octets = Buffer.alloc(Number(BENCH_STATE_BYTES), "x");
+  const bytes = () => {
+    octets.write(JSON.stringify(state()));
+    return octets;
+  };
   // Accounts are replaced and never changed, so that a list of those of now is a frozen view.
   const view = () => linesOf(state(), [...accounts]);
+  const forms: Record<StateForm, () => object> = { object: whole, bytes, view };
   const participant =
-    BENCH_SDK === "participant" ? createParticipant({ state: BENCH_STATE_FORM === "view" ? view : whole }) : undefined;
+    BENCH_SDK === "participant" ? createParticipant({ state: forms[BENCH_STATE_FORM as StateForm] }) : undefined;
   const server = participant?.server(new grpc.Server()) ?? new grpc.Server();
   return {
     server,

@@ -20,9 +20,10 @@ export const echoAuthority = "echo.bench:9000";
 
 /**
  * How an application with the SDK gives its state. `object`: for `JSON.stringify`, which writes all of it at the instant
- * of the capture. `view`: an iterable over a frozen view, which is written afterwards.
+ * of the capture. `bytes`: a buffer that changes in place, which is copied at the instant. `view`: an iterable over a
+ * frozen view, which is written afterwards.
  */
-export const stateForms = ["object", "view"] as const;
+export const stateForms = ["object", "bytes", "view"] as const;
 export type StateForm = (typeof stateForms)[number];
 
 /** What the load client is asked for. */

@@ -103,7 +103,7 @@ describe("bench:proxy", () => {
     const rows = (JSON.parse(stdout) as SnapshotReport).snapshotRows;
     assert.deepEqual(
       rows.map(({ captured, pauses }) => [captured, ...pauses.map(({ load }) => load)].join(" ")),
-      ["opaque idle full", "object idle half full", "view idle half full"],
+      ["opaque idle full", "object idle half full", "bytes idle half full", "view idle half full"],
     );
     for (const { captured, throughput, cpu, costMs, failures, pauses } of rows) {
       assert.equal(failures, 0);

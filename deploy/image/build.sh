@@ -39,15 +39,16 @@ find . \( -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -na
   -name tsconfig.json \) -type f -delete
 find . -depth -type d -empty -delete
 
-program() { # NAME FILE [WHAT COMES FIRST]
+program() { # NAME FILE [WHAT COMES FIRST] [OPTIONS OF NODE]
   [ -f "$2" ] || { echo "there is no $2 for $1" >&2; exit 1; }
-  printf '#!/bin/sh\n%sexec node /opt/cutline/%s "$@"\n' "${3:-}" "$2" >"/image/usr/local/bin/$1"
+  printf '#!/bin/sh\n%sexec node %s/opt/cutline/%s "$@"\n' "${3:-}" "${4:+$4 }" "$2" >"/image/usr/local/bin/$1"
 }
 # The root of a container is read-only.
 store='export CUTLINE_STORE_URL="${CUTLINE_STORE_URL:-file:/tmp/cutline/coordinator.db}"'
 program cutline-coordinator services/coordinator/dist/src/main.js "$store
 "
-program cutline-agent services/agent/dist/src/main.js
+# It shares its processors with the application: helper threads of its garbage collection would take them away.
+program cutline-agent services/agent/dist/src/main.js "" --single-threaded-gc
 # What the init container of redirect mode runs.
 program cutline-redirect services/agent/dist/src/redirect/main.js
 program cutline packages/cli/bin/cutline.js

@@ -16,7 +16,9 @@ export interface AgentCode {
 /** Compiles what is to run, unless it is to run from its sources. Rejects with `ProgramFailed` when it has errors. */
 export async function prepareAgentCode(code: ProxyOptions["agentCode"], executable: string): Promise<AgentCode> {
   if (code === "source")
-    return { service: (name) => [sourceCondition, join(repository, "services", name, "src/main.ts")] };
+    return {
+      service: (name) => [...flagsOf(name), sourceCondition, join(repository, "services", name, "src/main.ts")],
+    };
   const compiler = join(repository, "node_modules/typescript/bin/tsc");
   try {
     await promisify(execFile)(executable, [compiler, "-b", "services/agent", "services/coordinator"], {
@@ -30,7 +32,12 @@ export async function prepareAgentCode(code: ProxyOptions["agentCode"], executab
       `agent and coordinator do not compile; ${advice}:\n${stdout || message}`,
     );
   }
-  return { service: (name) => [join(repository, "services", name, "dist/src/main.js")] };
+  return { service: (name) => [...flagsOf(name), join(repository, "services", name, "dist/src/main.js")] };
+}
+
+/** As the image starts them (deploy/image/build.sh). */
+function flagsOf(name: "agent" | "coordinator"): readonly string[] {
+  return name === "agent" ? ["--single-threaded-gc"] : [];
 }
 
 /** Makes packages be taken from their TypeScript. */

@@ -11,6 +11,8 @@ export interface Placement {
   readonly echo: number;
   /** The coordinator and this program: they take part in no call. */
   readonly aside: number;
+  /** All that there are. */
+  readonly every: readonly number[];
 }
 
 /** The last core has fewer interrupts than the first one. Where there is one only, everything shares it. */
@@ -18,12 +20,12 @@ export async function placementOf(shape: Shape): Promise<Placement> {
   const allowed = await allowedCores();
   const [first = 0, last = first] = [allowed[0], allowed.at(-1)];
   const second = shape === "one-core" ? last : (allowed.at(-2) ?? last);
-  return { load: last, hop1: last, hop2: second, echo: second, aside: first };
+  return { load: last, hop1: last, hop2: second, echo: second, aside: first, every: allowed };
 }
 
 /** Moves a running program, with all its threads. */
-export async function pin(pid: number, core: number): Promise<void> {
-  await promisify(execFile)("taskset", ["-a", "-c", "-p", String(core), String(pid)]);
+export async function pin(pid: number, ...cores: readonly number[]): Promise<void> {
+  await promisify(execFile)("taskset", ["-a", "-c", "-p", cores.join(), String(pid)]);
 }
 
 async function allowedCores(): Promise<number[]> {

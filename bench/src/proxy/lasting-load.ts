@@ -18,7 +18,7 @@ export interface LastingLoad {
 }
 
 /** It ends by itself after this long. */
-const durationMsMax = 600_000;
+const durationMsMax = 1_800_000;
 
 /** `callsPerSecond` undefined: as many as the case has under way; else at that rate, with grpc-js only. */
 export function startLoad(

@@ -45,7 +45,7 @@ Measures calls directly and through a pair of haproxy, of nginx and of agents, i
   --cases LIST      KIND-SIZE@UNDERWAY, or the beginning of default ones (default: all of these)
 ${listed(defaultCases.map(({ name }) => name))}
   --only LIST       of ${wayNames.join(",")} (default: all)
-  --rounds N        1 to 50 (default 5; with --snapshots 16)
+  --rounds N        1 to 500 (default 5; with --snapshots 16)
   --seconds S       of one measurement, 0.2 to 30 (default 2; with --snapshots 1)
   --quick           one round of 0.5 s (with --snapshots 2 s), unless told otherwise: noisy
   --shape SHAPE     one-core or two-cores (default one-core: all programs on one)
@@ -75,8 +75,9 @@ export function parseProxyOptions(args: readonly string[]): ParsedProxyOptions {
   if (values.help === true) return { outcome: "help" };
   const isQuick = values.quick === true;
   const mode = values.snapshots === true ? "snapshots" : "proxies";
-  const rounds = number(values.rounds, isQuick ? 1 : mode === "snapshots" ? 16 : 5, 1, 50);
-  if (rounds === undefined || !Number.isInteger(rounds)) return invalid("--rounds must be a whole number from 1 to 50");
+  const rounds = number(values.rounds, isQuick ? 1 : mode === "snapshots" ? 16 : 5, 1, 500);
+  if (rounds === undefined || !Number.isInteger(rounds))
+    return invalid("--rounds must be a whole number from 1 to 500");
   const seconds = number(values.seconds, mode === "snapshots" ? (isQuick ? 2 : 1) : isQuick ? 0.5 : 2, 0.2, 30);
   if (seconds === undefined) return invalid("--seconds must be a number from 0.2 to 30");
   const { shape = "one-core", output = "table", profile = "none" } = values;

@@ -26,6 +26,8 @@ const ending = ["setpriv", "--pdeathsig", "KILL"] as const;
 /** A program on one core. It ends with this one, however that ends. */
 export class Program {
   readonly name: string;
+  /** Where it was started. */
+  readonly core: number;
   readonly #child: ChildProcess;
   readonly #ended: Promise<string>;
   readonly #said: string[] = [];
@@ -33,6 +35,7 @@ export class Program {
 
   constructor({ name, command, core, environment = {} }: ProgramSpec, path: string, onLine: (line: string) => void) {
     this.name = name;
+    this.core = core;
     const [launcher, ...args] = [...ending, "taskset", "-c", String(core), ...command];
     this.#child = spawn(launcher, args, { env: { PATH: path, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
     const { stdout, stderr } = this.#child;

@@ -109,8 +109,8 @@ export function snapshotReportLines(report: SnapshotReport): string[] {
   const { snapshotRows, options } = report;
   return [
     ...circumstanceLines(report),
-    `- object, view: ${stateBytes / 1_024} KiB of JSON in each of both processes, captured exactly, grpc-js and the SDK at both ends;`,
-    "  `JSON.stringify` writes an object at the instant, a view is an iterable that is written afterwards",
+    `- object, bytes, view: ${stateBytes / 1_024} KiB in each of both processes, captured exactly, grpc-js and the SDK at both ends;`,
+    "  `JSON.stringify` writes an object at the instant, bytes are copied there, a view is an iterable of JSON that is written afterwards",
     "- opaque: load and echo in C, which know nothing of snapshots, and no state",
     "",
     ...tableLines(throughputHeads, snapshotRows.map(throughputCells)),
@@ -125,8 +125,8 @@ export function snapshotReportLines(report: SnapshotReport): string[] {
     "95 %: where the ratio lies (Hodges and Lehmann's estimate, Wilcoxon's interval); met: all of the interval is; missed:",
     "nothing of it is; open: neither. CPU ms: of a snapshot without calls, all four programs; of one core, with a snapshot",
     "every second, a thousandth part for each of them is gone. pauses: how long a process's traffic was held for a cut, one for each process and",
-    "snapshot. load: idle, no calls; half, calls begin at half of the possible rate; full, as many as the core can bear:",
-    "there every program waits for the core all the time, and a pause has some of these waits in it.",
+    "snapshot, with a snapshot every second. load: full, of the stretches above: every program waits for its core all the time, and a",
+    "pause has some of these waits in it; then, with all programs on all cores: half, calls begin at half of that rate; idle, no calls.",
     ...busyLines(snapshotRows.map(({ coreShare }) => coreShare)),
   ];
 }

@@ -18,7 +18,7 @@ export const stateBytes = 1_048_576;
 /** What is captured: `opaque`: applications that know nothing of it, without a state. */
 export type Captured = StateForm | "opaque";
 
-/** `idle`: no calls. `half`: calls begin at half of the rate that is possible. `full`: as many as there can be. */
+/** `full` is measured where the shape puts the programs, the others with all of them on all cores. `idle`: no calls. `half`: calls begin at half of the rate that is possible. `full`: as many as there can be. */
 export type LoadLevel = "idle" | "half" | "full";
 
 export interface SnapshotMeasurement {
@@ -33,9 +33,10 @@ export interface SnapshotMeasurement {
 }
 
 const warmUpMsMax = 20_000;
-/** For pauses there need not be a second between snapshots. */
-const pauseEveryMs = 250;
-const pausesMs = 6_000;
+const pauseEveryMs = 1_000;
+const pausesMs = 60_000;
+/** Where not much time is given. */
+const pauseEveryMsQuick = 250;
 
 /** Measures all cases one after the other, each under a load that goes on. */
 export async function measureSnapshots(
@@ -70,6 +71,7 @@ async function measureCase(
   progress: (line: string) => void,
 ): Promise<SnapshotMeasurement> {
   const { rounds, durationMs, thorough } = options;
+  await workshop.place("pinned");
   const load = startLoad(workshop, native, way, one);
   const pids = [load.pid, ...way.pair.hops.map(({ pid }) => pid), way.echo.program.pid];
   const loaded: Loaded = { load, pids, rest };
@@ -89,16 +91,18 @@ async function measureCase(
   const pauses: SnapshotMeasurement["pauses"][number][] = [
     { load: "full", taken: joined(pairs.map(({ taken }) => taken)) },
   ];
+  await workshop.place("free");
   const takenMs = thorough ? pausesMs : durationMs;
+  const everyMs = thorough ? pauseEveryMs : pauseEveryMsQuick;
   if (way.client !== undefined) {
     const callsPerSecond = medianOf(pairs.map(({ without }) => without.callsPerSecond)) / 2;
     const half = startLoad(workshop, native, way, one, callsPerSecond);
     await sleep(durationMs);
-    pauses.unshift({ load: "half", taken: await takeMany(rest, pauseEveryMs, takenMs) });
+    pauses.unshift({ load: "half", taken: await takeMany(rest, everyMs, takenMs) });
     failures += await half.end();
   }
   const lasting = [way.client?.program, ...way.pair.hops, way.echo.program].flatMap((each) => each?.pid ?? []);
-  const { taken, costMs } = await costOfMany({ pids: lasting, rest }, pauseEveryMs, takenMs);
+  const { taken, costMs } = await costOfMany({ pids: lasting, rest }, everyMs, takenMs);
   pauses.unshift({ load: "idle", taken });
   return { case: one.name, captured, pairs, pauses, costMs, failures };
 }

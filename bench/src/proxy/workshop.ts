@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Placement } from "./cores.ts";
+import { type Placement, pin } from "./cores.ts";
 import { Program, type ProgramSpec, type Readiness } from "./program.ts";
 
 /** What starts programs needs to know of the program that asks for them. */
@@ -35,6 +35,11 @@ export class Workshop implements Surroundings {
     const started = await Program.start(spec, this.path, readiness);
     this.#programs.push(started.program);
     return started;
+  }
+
+  /** `pinned`: all programs where they were started. `free`: all of them on all cores. */
+  async place(how: "pinned" | "free"): Promise<void> {
+    for (const { pid, core } of this.#programs) await pin(pid, ...(how === "free" ? this.placement.every : [core]));
   }
 
   /** A folder of its own in the temporary one. */

@@ -100,6 +100,9 @@ const labelValueCharsMax = 200;
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** Each look at the event loop wakes the program up. The delays that `nodejs_eventloop_lag_*` tells begin with this. */
+const eventLoopEveryMs = 100;
+
 export function createMetrics(options: CreateMetricsOptions = {}): Metrics {
   const registry = new Registry();
   const labelSetsMax = options.labelSetsMax ?? labelSetsMaxDefault;
@@ -110,7 +113,7 @@ export function createMetrics(options: CreateMetricsOptions = {}): Metrics {
     registers: [registry],
   });
   if (options.nodeMetrics === true) {
-    collectDefaultMetrics({ register: registry });
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: eventLoopEveryMs });
   }
 
   /** Bounds the memory of one metric: label values may come from peers. */

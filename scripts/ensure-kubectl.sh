@@ -8,4 +8,4 @@ if ! command -v kubectl >/dev/null; then
   install_packages "kubectl is" "https://kubernetes.io/docs/tasks/tools/, Debian 12: apt-get install kubernetes-client" \
     kubernetes-client
 fi
-kubectl version --client | head -1
+kubectl version --client | sed -n 1p

@@ -12,7 +12,7 @@ has_all() {
 }
 
 show() {
-  haproxy -v | head -1
+  haproxy -v | sed -n 1p
   nginx -v 2>&1
   h2load --version
 }

@@ -98,7 +98,7 @@ verify() {
   ) >"$scratch/out" 2>&1 || echo "ended with status $?" >>"$scratch/out"
 }
 
-figure() { sed -nE "s/$1/\1/p" "$scratch/out" | head -1; }
+figure() { sed -nE "s/$1/\1/p" "$scratch/out" | sed -n 1p; }
 
 wanted() {
   local name=$1

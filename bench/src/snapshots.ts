@@ -23,7 +23,7 @@ export async function takeSnapshots(
   const taking: Promise<Awaited<ReturnType<Rest["take"]>> | "refused">[] = [];
   await rested(everyMs / 2, signal);
   while (!signal.aborted) {
-    taking.push(rest.take({ attempts: 1 }).catch(refusedOrThrow));
+    taking.push(takeUnwatched(rest, everyMs / 2).catch(refusedOrThrow));
     await rested(everyMs, signal);
   }
   const snapshots = await Promise.all(taking);
@@ -34,6 +34,13 @@ export async function takeSnapshots(
     failed: snapshots.length - completed.length,
     pausesUs: completed.flatMap(({ processes }) => processes.map(({ pauseUs }) => pauseUs)),
   };
+}
+
+/** Looks how it went after a while: who asks meanwhile takes processors from what is measured. */
+async function takeUnwatched(rest: Rest, unwatchedMs: number): ReturnType<Rest["take"]> {
+  const { id } = await rest.create({ attempts: 1 });
+  await sleep(unwatchedMs);
+  return rest.ended(id);
 }
 
 function refusedOrThrow(error: unknown): "refused" {

@@ -8,15 +8,8 @@ import { Service } from "../system/service.ts";
 import { until } from "../system/until.ts";
 import { memoryAfterCollection } from "./inspector.ts";
 import { type Finding, judge, type Sample } from "./judge.ts";
+import type { AgentSoakOptions } from "./options.ts";
 import { makeTraffic, serveEcho, type Tally } from "./traffic.ts";
-
-export interface AgentSoakOptions {
-  readonly durationMs: number;
-  readonly intervalMs: number;
-  /** Before the first sample. */
-  readonly warmUpMs: number;
-  readonly snapshotEveryMs: number;
-}
 
 export interface AgentSoakResult {
   readonly outcome: "flat" | "rising";

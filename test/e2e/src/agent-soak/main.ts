@@ -1,12 +1,12 @@
-/** `npm run soak:agent -- --minutes 5`: whether an agent's memory and descriptors stay flat over a busy life. */
+/** `npm run soak:agent -- --minutes 5`: whether an agent's memory and descriptors stay flat over a busy life, and no call fails. */
 import { type AgentSoakOptions, agentSoakUsage, parseAgentSoakOptions } from "./options.ts";
-import { type AgentSoakResult, soakAgents } from "./soak.ts";
+import { soakAgents } from "./soak.ts";
 
 const exitUsage = 2;
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-async function run(options: AgentSoakOptions): Promise<AgentSoakResult["outcome"]> {
+async function run(options: AgentSoakOptions): Promise<"good" | "bad"> {
   const result = await soakAgents(options, print);
   print(`\ncalls: ${JSON.stringify(result.tally)}\nsnapshots: ${JSON.stringify(result.snapshots)}`);
   for (const [agent, findings] of Object.entries(result.findings)) {
@@ -18,7 +18,9 @@ async function run(options: AgentSoakOptions): Promise<AgentSoakResult["outcome"
     }
   }
   print(result.outcome === "flat" ? "\nThe agents are flat." : "\nTHE AGENTS GROW.");
-  return result.outcome;
+  const { failed } = result.tally;
+  print(failed === 0 ? "No call failed." : `${failed} CALLS FAILED.`);
+  return result.outcome === "flat" && failed === 0 ? "good" : "bad";
 }
 
 const parsed = parseAgentSoakOptions(process.argv.slice(2));
@@ -27,6 +29,6 @@ if (parsed.outcome === "help") {
 } else if (parsed.outcome === "invalid") {
   process.stderr.write(`${parsed.message}\n\n${agentSoakUsage}`);
   process.exitCode = exitUsage;
-} else if ((await run(parsed.options)) === "rising") {
+} else if ((await run(parsed.options)) === "bad") {
   process.exitCode = 1;
 }

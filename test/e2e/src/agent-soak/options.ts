@@ -17,7 +17,7 @@ export type ParsedAgentSoakOptions =
 
 export const agentSoakUsage = `usage: npm run soak:agent -- [options]
 
-Calls of all kinds and snapshots over two agents; fails when memory or descriptors of one grow.
+Calls of all kinds and snapshots over two agents; fails when memory or descriptors of one grow, or a call fails.
 
   --minutes N                  how long (default 5)
   --interval-seconds N         between two looks; at least ${samplesMin} must fit in (default 10)
